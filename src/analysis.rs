@@ -1,0 +1,6 @@
+//! What the readings mean: verdicts, decoding, advice. Pure; time is an argument; thresholds are named constants
+//! with their source; catalogues are data in `assets/`.
+
+pub mod verdict;
+
+pub use verdict::{Judge, Severity, Verdict};

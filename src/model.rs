@@ -1,0 +1,34 @@
+//! What was read ([`Sample`], [`Inventory`]) and what follows from it ([`Snapshot`]), as plain data and pure
+//! derivation. No I/O and no clock: every time is part of a record.
+//!
+//! * [`Record`]: everything that can travel in the stream.
+//! * [`Reading`]: a value, or the reason why there is none. An absent reading never becomes a zero.
+//! * [`Deriver`]: folds records into snapshots; the same for live, replayed, remote and demo data.
+
+mod derive;
+mod event;
+mod group;
+mod history;
+mod inventory;
+mod process;
+mod reading;
+mod sample;
+mod snapshot;
+
+pub use derive::{Deriver, ENDED_KEPT};
+pub use event::{EventSource, RawEvent};
+pub use group::{
+    Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
+    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
+};
+pub use history::{Bucket, HISTORY_SECONDS, History, Metric};
+pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
+pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
+pub use reading::{Absence, Reading, ReadingExt, known};
+pub use sample::{
+    Bye, Gap, GpuId, GpuSample, GpuState, HostSample, Record, Sample, SelfCost, SourceState, SourceStatus,
+    StuckCall,
+};
+pub use snapshot::{
+    Gpu, GpuRates, HostView, Process, ProcessGpu, ReasonSeconds, Snapshot, Throttle, Unattributed,
+};

@@ -1,0 +1,388 @@
+//! The fold from records to snapshots. Pure, deterministic, and bounded in memory: an hour of history per GPU,
+//! an hour of ended processes, a few hundred points per counter.
+
+mod counters;
+mod processes;
+
+use super::{
+    Absence, Buffers, Fast, Gpu, GpuId, GpuInfo, GpuRates, GpuSample, GpuState, Grouped, Header, History,
+    HostSample, HostView, Inventory, Live, Metric, Reading, Record, Sample, SelfCost, Snapshot, StuckCall,
+    Throttle, known,
+};
+use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
+use counters::ReasonCounters;
+use processes::ProcessBook;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use processes::ENDED_KEPT;
+
+/// A group is looked at as current for this many intervals of its tier; GPM is read at least every 5 s.
+const GPM_FRESH: Duration = Duration::from_secs(7);
+
+/// Folds records into snapshots. Cloning it makes a checkpoint to seek from.
+#[derive(Clone, Debug, Default)]
+pub struct Deriver {
+    header: Option<Arc<Header>>,
+    inventory: Arc<Inventory>,
+    infos: BTreeMap<GpuId, Arc<GpuInfo>>,
+    gpus: BTreeMap<GpuId, GpuFold>,
+    processes: ProcessBook,
+    host: Option<Grouped<HostSample>>,
+    host_cpu: Option<Reading<Percent>>,
+    cost: Option<(Mono, SelfCost)>,
+    stuck: Vec<StuckCall>,
+    last_sample: Option<Mono>,
+    missed: u64,
+    bye: Option<super::Bye>,
+}
+
+/// What is kept per GPU between samples.
+#[derive(Clone, Debug, Default)]
+struct GpuFold {
+    last: Option<GpuSample>,
+    state_since: Mono,
+    history: History,
+    reasons: ReasonCounters,
+    nvlink: Option<[Reading<BytesPerSecond>; 2]>,
+    errors: Option<[Reading<f32>; 2]>,
+}
+
+impl Deriver {
+    /// A fold that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one record; a sample gives a snapshot.
+    pub fn push(&mut self, record: Record) -> Option<Snapshot> {
+        match record {
+            Record::Header(header) => self.begin(header),
+            Record::Inventory(inventory) => self.take_inventory(*inventory),
+            Record::Sample(sample) => return Some(self.take_sample(*sample)),
+            Record::CallStuck(call) => self.take_stuck(call),
+            Record::Gap(gap) => self.missed = self.missed.saturating_add(gap.missed),
+            Record::Bye(bye) => self.bye = Some(bye),
+            Record::Event(_) => {}
+        }
+        None
+    }
+
+    /// The history of a GPU.
+    #[must_use]
+    pub fn history(&self, id: &GpuId) -> Option<&History> {
+        self.gpus.get(id).map(|fold| &fold.history)
+    }
+
+    /// A new stream: the same machine goes on where it was, another boot or host begins with nothing.
+    fn begin(&mut self, header: Header) {
+        let same_boot = self.header.as_ref().is_some_and(|old| {
+            old.host.boot_id == header.host.boot_id && old.host.hostname == header.host.hostname
+        });
+        if !same_boot {
+            *self = Self::default();
+        }
+        self.stuck.clear();
+        self.cost = None;
+        self.bye = None;
+        self.header = Some(Arc::new(header));
+    }
+
+    fn take_inventory(&mut self, inventory: Inventory) {
+        self.infos = inventory.gpus.iter().map(|info| (info.id(), Arc::new(info.clone()))).collect();
+        self.processes.learn(&inventory.processes);
+        self.inventory = Arc::new(inventory);
+    }
+
+    fn take_stuck(&mut self, call: StuckCall) {
+        self.stuck.retain(|other| !(other.gpu == call.gpu && other.call == call.call));
+        if !call.ended && call.gpu.is_none() {
+            self.stuck.push(call);
+        }
+    }
+
+    fn take_sample(&mut self, mut sample: Sample) -> Snapshot {
+        let now = sample.mono;
+        let header = Arc::clone(self.header.get_or_insert_with(|| Arc::new(unknown_header())));
+        let interval = match self.last_sample {
+            Some(last) => now.since(last),
+            None => Duration::try_from_secs_f32(header.interval_seconds).unwrap_or(Duration::from_secs(1)),
+        };
+        self.last_sample = Some(now);
+
+        let gpus: Vec<Gpu> = std::mem::take(&mut sample.gpus)
+            .into_iter()
+            .map(|gpu| self.take_gpu(gpu, now, sample.wall))
+            .collect();
+        let last =
+            self.gpus.iter().filter_map(|(id, fold)| Some((id.clone(), fold.last.as_ref()?))).collect();
+        let processes = self.processes.fold(&gpus, &last, sample.processes.take(), now);
+        let gpus = self.with_unattributed(gpus, &processes);
+        if let Some(host) = sample.host.take() {
+            self.take_host(host);
+        }
+        let cost_cpu = self.take_cost(now, sample.cost);
+        Snapshot {
+            header,
+            inventory: Arc::clone(&self.inventory),
+            sequence: sample.sequence,
+            mono: now,
+            wall: sample.wall,
+            interval,
+            host: self.host_view(),
+            sources: sample.sources,
+            gpus,
+            processes,
+            stuck: self.stuck.clone(),
+            missed: self.missed,
+            cost: sample.cost,
+            cost_cpu,
+            bye: self.bye.clone(),
+        }
+    }
+
+    fn take_gpu(&mut self, new: GpuSample, now: Mono, wall: Wall) -> Gpu {
+        let info = self.infos.get(&new.id).cloned().unwrap_or_default();
+        let fold = self
+            .gpus
+            .entry(new.id.clone())
+            .or_insert_with(|| GpuFold { state_since: now, ..GpuFold::default() });
+        fold.push(new, now, wall);
+        fold.view(info, now)
+    }
+
+    fn with_unattributed(&self, mut gpus: Vec<Gpu>, processes: &[super::Process]) -> Vec<Gpu> {
+        let all_visible = matches!(self.inventory.host_pids_visible, Ok(true));
+        for gpu in &mut gpus {
+            gpu.unattributed = if all_visible {
+                processes::unattributed(gpu, processes)
+            } else {
+                Err(Absence::NoPermission)
+            };
+        }
+        gpus
+    }
+
+    fn take_host(&mut self, host: Grouped<HostSample>) {
+        if let Some(old) = &self.host
+            && old.at == host.at
+        {
+            return;
+        }
+        self.host_cpu = Some(match &self.host {
+            Some(old) => busy_share(&old.value, &host.value),
+            None => Err(Absence::InsufficientHistory { seen_seconds: 0.0 }),
+        });
+        self.host = Some(host);
+    }
+
+    fn host_view(&self) -> HostView {
+        let absent = HostSample::default();
+        let host = self.host.as_ref().map_or(&absent, |group| &group.value);
+        let memory_used = match (&host.memory_total, &host.memory_available) {
+            (Ok(total), Ok(available)) => {
+                let arc = known(&host.arc_reclaimable).unwrap_or_default();
+                Ok(total.saturating_sub(Bytes(available.0.saturating_add(arc.0))))
+            }
+            (Err(absence), _) | (_, Err(absence)) => Err(absence.clone()),
+        };
+        HostView {
+            cpu: self.host_cpu.clone().unwrap_or(Err(Absence::NotRequested)),
+            memory_total: host.memory_total.clone(),
+            memory_used,
+            arc_reclaimable: host.arc_reclaimable.clone(),
+            swap_total: host.swap_total.clone(),
+            swap_used: host.swap_used.clone(),
+            load: [host.load_1m.clone(), host.load_5m.clone(), host.load_15m.clone()],
+            uptime_seconds: host.uptime_seconds.clone(),
+        }
+    }
+
+    fn take_cost(&mut self, now: Mono, cost: Option<SelfCost>) -> Reading<Percent> {
+        let cost = cost.ok_or(Absence::NotRequested)?;
+        let before = self.cost.replace((now, cost));
+        let (then, before) = before.ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })?;
+        let seconds = now.since(then).as_secs_f64();
+        Percent::of(cost.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e9, seconds)
+            .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })
+    }
+}
+
+/// Stands in until a header comes: a stream that was joined in its middle.
+fn unknown_header() -> Header {
+    Header {
+        format: 1,
+        kgtop: "".into(),
+        host: super::HostInfo::default(),
+        wall: Wall(0),
+        mono: Mono(0),
+        interval_seconds: 1.0,
+        collector_pid: 0,
+    }
+}
+
+fn busy_share(old: &HostSample, new: &HostSample) -> Reading<Percent> {
+    let busy = new.cpu_busy_ns.clone()?.checked_sub(old.cpu_busy_ns.clone()?);
+    let total = new.cpu_total_ns.clone()?.checked_sub(old.cpu_total_ns.clone()?);
+    busy.zip(total)
+        .and_then(|(busy, total)| Percent::of(busy as f64, total as f64))
+        .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })
+}
+
+impl GpuFold {
+    /// Takes a sample's part: derives what needs two readings, then keeps the newest of each group.
+    fn push(&mut self, mut new: GpuSample, now: Mono, wall: Wall) {
+        self.remember(&new, now, wall);
+        let Some(old) = self.last.take() else {
+            self.last = Some(new);
+            return;
+        };
+        if old.state != new.state {
+            self.state_since = now;
+        }
+        if let (Some(before), Some(after)) = (&old.counters, &new.counters)
+            && before.at < after.at
+        {
+            self.nvlink = Some(counters::nvlink_rates(before, after));
+        }
+        if let (Some(before), Some(after)) = (&old.health, &new.health)
+            && before.at < after.at
+        {
+            self.errors = Some(counters::error_rates(before, after));
+        }
+        macro_rules! keep {
+            ($($group:ident)*) => { $(if new.$group.is_none() { new.$group = old.$group; })* };
+        }
+        keep!(fast live processes gpm counters process_utilization buffers health nvlinks mig);
+        self.last = Some(new);
+    }
+
+    /// Adds what is new in `new` to the history rings.
+    fn remember(&mut self, new: &GpuSample, now: Mono, wall: Wall) {
+        if let Some(Grouped { at, value }) = &new.buffers {
+            self.fill_from_buffers(value, *at, now, wall);
+        }
+        if let Some(Grouped { at, value }) = &new.fast {
+            self.remember_fast(*at, value);
+        }
+        if let Some(Grouped { at, value }) = &new.live {
+            self.remember_live(*at, value);
+        }
+        if let Some(Grouped { at, value }) = &new.gpm {
+            let percents =
+                [(Metric::Sm, &value.sm), (Metric::Tensor, &value.tensor), (Metric::Dram, &value.dram)];
+            for (metric, reading) in percents {
+                self.point(metric, *at, known(reading).map(|percent| percent.0));
+            }
+        }
+        if let Some(group) = &new.counters {
+            self.reasons.push(group);
+        }
+        let rates = self.rates(new, now);
+        let series = [
+            (Metric::PcieRx, &rates.pcie_rx),
+            (Metric::PcieTx, &rates.pcie_tx),
+            (Metric::NvlinkRx, &rates.nvlink_rx),
+            (Metric::NvlinkTx, &rates.nvlink_tx),
+        ];
+        for (metric, reading) in series {
+            self.point(metric, now, known(reading).map(|rate| rate.0 as f32));
+        }
+    }
+
+    fn remember_fast(&mut self, at: Mono, fast: &Fast) {
+        let bands = [
+            (Metric::Power, &fast.power),
+            (Metric::SmClock, &fast.sm_clock),
+            (Metric::Utilization, &fast.utilization),
+        ];
+        for (metric, reading) in bands {
+            if let Ok(band) = reading {
+                self.history.add(metric, at, band.min, band.mean, band.max);
+            }
+        }
+    }
+
+    fn remember_live(&mut self, at: Mono, live: &Live) {
+        self.point(Metric::Memory, at, known(&live.memory_used).map(|bytes| bytes.gib() as f32));
+        self.point(Metric::Temperature, at, known(&live.temperature).map(|celsius| celsius.0));
+        self.point(Metric::MemoryTemperature, at, known(&live.memory_temperature).map(|celsius| celsius.0));
+    }
+
+    fn point(&mut self, metric: Metric, at: Mono, value: Option<f32>) {
+        if let Some(value) = value {
+            self.history.add(metric, at, value, value, value);
+        }
+    }
+
+    /// Sample buffers carry the wall clock: move them to the monotonic one by the offset of this sample.
+    fn fill_from_buffers(&mut self, buffers: &Buffers, _at: Mono, now: Mono, wall: Wall) {
+        let series = [(Metric::Power, &buffers.power), (Metric::Utilization, &buffers.utilization)];
+        for (metric, reading) in series {
+            for value in reading.iter().flatten() {
+                let age = wall.0.saturating_sub(i64::try_from(value.at_us).unwrap_or(i64::MAX));
+                if let Ok(age) = u64::try_from(age)
+                    && age <= now.0
+                {
+                    self.history.fill(metric, Mono(now.0 - age), value.value);
+                }
+            }
+        }
+    }
+
+    /// Link rates: GPM's where they are fresh, else from the counters.
+    fn rates(&self, sample: &GpuSample, now: Mono) -> GpuRates {
+        let gpm =
+            sample.gpm.as_ref().filter(|group| now.since(group.at) <= GPM_FRESH).map(|group| &group.value);
+        let counters = sample.counters.as_ref().map(|group| &group.value);
+        let from_gpm = |read: fn(&super::Gpm) -> &Reading<BytesPerSecond>| gpm.map(|gpm| read(gpm).clone());
+        let or_counter =
+            |gpm: Option<Reading<BytesPerSecond>>, other: Option<Reading<BytesPerSecond>>| match (gpm, other)
+            {
+                (Some(Ok(rate)), _) => Ok(rate),
+                (_, Some(other)) => other,
+                (Some(absent), None) => absent,
+                (None, None) => Err(Absence::NotRequested),
+            };
+        let nvlink = |index: usize| self.nvlink.as_ref().and_then(|pair| pair.get(index).cloned());
+        let errors = |index: usize| {
+            self.errors
+                .as_ref()
+                .and_then(|pair| pair.get(index).cloned())
+                .unwrap_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }))
+        };
+        GpuRates {
+            pcie_rx: or_counter(from_gpm(|gpm| &gpm.pcie_rx), counters.map(|c| c.pcie_rx.clone())),
+            pcie_tx: or_counter(from_gpm(|gpm| &gpm.pcie_tx), counters.map(|c| c.pcie_tx.clone())),
+            nvlink_tx: or_counter(from_gpm(|gpm| &gpm.nvlink_tx), nvlink(0)),
+            nvlink_rx: or_counter(from_gpm(|gpm| &gpm.nvlink_rx), nvlink(1)),
+            pcie_replays: errors(0),
+            nvlink_errors: errors(1),
+        }
+    }
+
+    fn view(&self, info: Arc<GpuInfo>, now: Mono) -> Gpu {
+        let unknown = GpuSample::new(GpuId("unknown".into()), GpuState::Ok);
+        let last = self.last.as_ref().unwrap_or(&unknown);
+        Gpu {
+            id: last.id.clone(),
+            info,
+            state: last.state,
+            state_since: self.state_since,
+            stuck: last.stuck.clone(),
+            fast: last.fast.clone(),
+            live: last.live.clone(),
+            gpm: last.gpm.clone(),
+            counters: last.counters.clone(),
+            buffers: last.buffers.clone().map(Arc::new),
+            health: last.health.clone(),
+            nvlinks: last.nvlinks.clone().map(Arc::new),
+            mig: last.mig.clone().map(Arc::new),
+            rates: self.rates(last, now),
+            throttle: Throttle { seconds: self.reasons.seconds(), observed: self.reasons.observed() },
+            unattributed: Err(Absence::NotRequested),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Where data comes from. Each source makes parts of a `Sample`; readers of files take a `Root`, so that a
+//! captured or made-up machine reads like the live one.
+
+pub mod containers;
+pub mod host;
+pub mod nvml;
+pub mod pci;
+pub mod processes;
+pub mod recording;
+pub mod root;
+pub mod scenario;
