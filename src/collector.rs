@@ -13,6 +13,7 @@ mod host;
 mod writer;
 
 pub use writer::Output;
+use writer::line;
 
 use crate::model::{Bye, Header, Record};
 use crate::sources::root::Root;
@@ -61,7 +62,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     if options.parent.is_some() {
         control::follow_standard_input(Arc::clone(&shared), out.clone());
     }
-    out.line(stream::line(&Record::Header(header(options, clock))));
+    out.line(line(&Record::Header(header(options, clock))));
 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
@@ -74,10 +75,10 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
         for record in assembler.tick(&shared, tick.round()) {
             match &record {
                 Record::Sample(_) => {
-                    out.sample(stream::line(&record));
+                    out.sample(line(&record));
                     sent += 1;
                 }
-                _ => out.line(stream::line(&record)),
+                _ => out.line(line(&record)),
             }
         }
         let bye = match shared.leaving() {
@@ -86,7 +87,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
             None => None,
         };
         if let Some(bye) = bye {
-            out.line(stream::line(&Record::Bye(bye)));
+            out.line(line(&Record::Bye(bye)));
             out.finish();
             nvml::leave(0);
         }

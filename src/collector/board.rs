@@ -197,7 +197,13 @@ fn describe(slot: &CallSlot, gpu: Option<&GpuId>, now: Mono) -> Option<StuckCall
         gpu: gpu.cloned(),
         call: call.name().into(),
         since,
-        wait_channel: None,
+        wait_channel: slot.thread_id().and_then(wait_channel),
         ended: false,
     })
+}
+
+/// The kernel function a thread of this process waits in. Root only on most kernels, where others read `0`.
+fn wait_channel(thread: i32) -> Option<Arc<str>> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/wchan")).ok()?;
+    (!text.is_empty() && text != "0").then(|| text.into())
 }

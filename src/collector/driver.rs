@@ -3,11 +3,11 @@
 use super::board::{GpuSlot, Shared};
 use super::writer::spawn;
 use super::{Options, gpu};
-use crate::model::{Driver, GpuSample, GpuState, Reading, SourceState};
+use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
 use crate::sources::nvml::{self, Caller, Device, Session};
 use crate::sources::pci;
 use crate::sources::root::Root;
-use crate::units::Mono;
+use crate::units::{Clock, Mono};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Opener {
             }
             self.pause();
         };
-        self.watch_module(&module);
+        self.watch(&module);
     }
 
     /// Reads what sysfs knows without any driver.
@@ -75,16 +75,32 @@ impl Opener {
     }
 
     fn show_asleep(&self) {
+        self.show_places();
         self.shared.post(|board| {
-            if !board.opened {
-                board.inventory_version += 1;
-            }
             board.opened = true;
             board.source("nvml", SourceState::Unavailable, "the GPU sleeps and is left asleep");
         });
     }
 
+    /// GPUs that NVML does not serve stand on the board as what sysfs knows of them: asleep, without a driver, or
+    /// given to a virtual machine.
+    fn show_places(&self) {
+        let clock = self.shared.clock;
+        self.shared.post(|board| {
+            let places: Vec<GpuSlot> = board.pci.iter().map(|device| place_of(device, clock)).collect();
+            let unchanged = places.len() == board.gpus.len()
+                && places.iter().zip(&board.gpus).all(|(new, old)| {
+                    new.pending.id == old.pending.id && new.pending.state == old.pending.state
+                });
+            if !unchanged {
+                board.gpus = places;
+                board.inventory_version += 1;
+            }
+        });
+    }
+
     fn without_driver(&self, error: Option<&str>) {
+        self.show_places();
         self.shared.post(|board| {
             let problem = pci::no_driver_explanation(&board.pci, &board.driver.module_version, error);
             let problem: Option<Arc<str>> = problem.map(Into::into);
@@ -102,25 +118,36 @@ impl Opener {
     }
 
     fn begin(&self, session: &Session, caller: &Caller) {
-        let (version, nvml_version, cuda_version) = session.driver(caller);
+        let driver = session.driver(caller);
         let devices = session.devices(caller);
-        let none = devices.is_empty();
+        let problem = match &devices {
+            Err(absence) => Some(format!("The driver answers, and does not count its GPUs: {absence}. See the kernel log for NVRM lines.")),
+            Ok(devices) if devices.is_empty() => Some("The driver is loaded and answers, and reports no GPU. See the kernel log for NVRM lines.".to_owned()),
+            Ok(_) => None,
+        };
+        let mut devices = devices.unwrap_or_default();
+        self.suppose_addresses(&mut devices);
         self.shared.post(|board| {
             let module_version = board.driver.module_version.clone();
-            board.driver = Driver { module_version, version, nvml_version, cuda_version, problem: None };
-            if none {
-                board.driver.problem = Some("The driver is loaded and answers, and reports no GPU. See the kernel log for NVRM lines.".into());
-            }
+            board.driver = Driver { module_version, problem: problem.map(Into::into), ..driver };
+            board.gpus.clear();
             board.source("nvml", SourceState::Ok, "");
             board.inventory_version += 1;
         });
         for device in devices {
-            self.start_gpu(device, session);
+            self.start_gpu(device);
         }
+        let clock = self.shared.clock;
+        self.shared.post(|board| {
+            let unserved = |device: &&PciDevice| device.driver.as_deref() != Some("nvidia");
+            let places: Vec<GpuSlot> =
+                board.pci.iter().filter(unserved).map(|device| place_of(device, clock)).collect();
+            board.gpus.extend(places);
+        });
         self.shared.post(|board| board.opened = true);
     }
 
-    fn start_gpu(&self, device: Device, session: &Session) {
+    fn start_gpu(&self, device: Device) {
         let caller = Caller::new(self.shared.clock);
         let slot = GpuSlot {
             info: None,
@@ -134,12 +161,26 @@ impl Opener {
             board.gpus.len() - 1
         });
         let shared = Arc::clone(&self.shared);
-        let session = session.clone();
-        spawn(&format!("gpu {}", device.index()), move || gpu::follow(place, device, &session, &caller, &shared));
+        spawn(&format!("gpu {}", device.index()), move || gpu::follow(place, device, &caller, &shared));
     }
 
-    /// A driver that is loaded anew under us leaves every handle dead: begin again with a fresh process.
-    fn watch_module(&self, opened: &Reading<Arc<str>>) {
+    /// A GPU without a handle has lost its name too: if one address on the bus belongs to nobody else, it is its.
+    fn suppose_addresses(&self, devices: &mut [Device]) {
+        let board = self.shared.board();
+        let taken: Vec<Arc<str>> = devices.iter().filter_map(|device| device.address().clone().ok()).collect();
+        let served = |pci: &&PciDevice| pci.driver.as_deref() == Some("nvidia");
+        let mut free = board.pci.iter().filter(served).map(|pci| &pci.address).filter(|address| !taken.contains(address));
+        for device in devices.iter_mut().filter(|device| device.address().is_err()) {
+            if let Some(address) = free.next() {
+                device.suppose_address(Arc::clone(address));
+            }
+        }
+    }
+
+    /// A driver that is loaded anew under us leaves every handle dead, and a GPU that comes back to the bus has
+    /// new ones: begin again with a fresh process.
+    fn watch(&self, opened: &Reading<Arc<str>>) {
+        let mut addresses = self.addresses();
         loop {
             self.pause();
             let module = self.look_around();
@@ -147,11 +188,43 @@ impl Opener {
                 self.shared.leave("driver_reloaded", true);
                 return;
             }
+            let now = self.addresses();
+            if now.iter().any(|address| !addresses.contains(address)) {
+                self.shared.leave("gpu_appeared", true);
+                return;
+            }
+            addresses = now;
         }
+    }
+
+    fn addresses(&self) -> Vec<Arc<str>> {
+        self.shared.board().pci.iter().map(|pci| Arc::clone(&pci.address)).collect()
     }
 
     fn pause(&self) {
         let now: Mono = (self.shared.clock.mono)();
         self.shared.round_or_deadline(u64::MAX, now.plus(LOOK_AGAIN));
+    }
+}
+
+/// The place of a GPU that NVML does not serve.
+fn place_of(device: &PciDevice, clock: Clock) -> GpuSlot {
+    let asleep = device.runtime_status.as_ref().is_ok_and(|status| matches!(&**status, "suspended" | "suspending"));
+    let (state, reason) = match device.driver.as_deref() {
+        Some("vfio-pci") => (GpuState::PassedThrough, Absence::NotRequested),
+        Some("nvidia") if asleep => (GpuState::Asleep, Absence::Asleep),
+        _ => (GpuState::NoDriver, Absence::NotRequested),
+    };
+    let mut info = GpuInfo::absent(&reason);
+    info.pci_bus_id = Ok(Arc::clone(&device.address));
+    info.numa_node.clone_from(&device.numa_node);
+    info.cpu_affinity.clone_from(&device.local_cpus);
+    GpuSlot {
+        pending: GpuSample::new(info.id(), state),
+        info: Some(info),
+        // No thread will ever post for it: every round is complete.
+        round: u64::MAX,
+        call: Caller::new(clock).slot(),
+        pids: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::board::Shared;
 use crate::model::{Demand, Fast, GpuSample, GpuState, Grouped};
-use crate::sources::nvml::{Caller, Device, FastBand, Session};
+use crate::sources::nvml::{Caller, Device, FastBand};
 use crate::units::Mono;
 use std::time::Duration;
 
@@ -20,8 +20,6 @@ const SLOW: Duration = Duration::from_secs(10);
 const LAYOUT: Duration = Duration::from_secs(10);
 /// The demand groups are read at most this often, however short the interval.
 const DEMAND_AT_LEAST: Duration = Duration::from_secs(1);
-/// A lost GPU is asked again this seldom: each call into it may block for seconds.
-const LOST: Duration = Duration::from_secs(60);
 
 /// When each tier is due next.
 struct Due {
@@ -52,7 +50,7 @@ impl Due {
 }
 
 /// Reads one GPU for as long as the process lives.
-pub(super) fn follow(place: usize, device: Device, session: &Session, caller: &Caller, shared: &Shared) {
+pub(super) fn follow(place: usize, device: Device, caller: &Caller, shared: &Shared) {
     let now = (shared.clock.mono)();
     let mut worker = Worker { place, device, caller, shared, due: Due::from(now), band: FastBand::default() };
     worker.identify();
@@ -62,14 +60,10 @@ pub(super) fn follow(place: usize, device: Device, session: &Session, caller: &C
         let round = shared.board().round;
         if worker.device.is_lost() {
             worker.post_lost(round);
-            let until = (shared.clock.mono)().plus(LOST);
-            while shared.round_or_deadline(done, until) > done && (shared.clock.mono)() < until {
-                done = shared.board().round;
-                worker.post_lost(done);
-            }
-            if session.revived(&worker.device, caller) {
-                shared.leave("gpu_back", true);
-            }
+            // Nothing is asked of it any more: each call into it may block for seconds. The driver's thread watches
+            // whether it comes back.
+            done = round;
+            shared.next_lists(done, Duration::ZERO);
             continue;
         }
         worker.band.push(worker.device.fast_read(caller));

@@ -22,6 +22,13 @@ struct Waiting {
     closed: bool,
 }
 
+/// A record as a line of the stream.
+pub(super) fn line(record: &Record) -> String {
+    let mut text = String::new();
+    stream::encode(record, &mut text);
+    text
+}
+
 /// Where records go.
 #[derive(Clone)]
 pub struct Output {
@@ -115,7 +122,7 @@ fn write_all(shared: &(Mutex<Waiting>, Condvar), mut sink: Box<dyn Write + Send>
 fn take(waiting: &mut Waiting) -> String {
     let mut batch: String = waiting.lines.drain(..).collect();
     if waiting.missed > 0 {
-        batch.push_str(&stream::line(&Record::Gap(Gap { missed: std::mem::take(&mut waiting.missed) })));
+        batch.push_str(&line(&Record::Gap(Gap { missed: std::mem::take(&mut waiting.missed) })));
     }
     if let Some(sample) = waiting.sample.take() {
         batch.push_str(&sample);
