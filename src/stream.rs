@@ -5,12 +5,16 @@
 //! major version the format only grows: unknown kinds and members are skipped, a missing member is a reading that
 //! was not requested. `tests/golden/v1.jsonl` must decode and encode to the same bytes for ever.
 
+pub mod control;
 mod groups;
 mod json;
+mod reader;
 mod records;
 mod wire;
 
 use crate::model::Record;
+pub use reader::{Decoder, MAX_LINE_BYTES, Place, ReadError, Reader};
+
 use json::Json;
 use std::borrow::Cow;
 use wire::{Malformed, Object};
