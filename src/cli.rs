@@ -123,7 +123,11 @@ pub enum SnapshotFormat {
 
 fn parse_interval(text: &str) -> Result<f64, String> {
     let refuse = || {
-        format!("the interval must be a number of seconds from {} to {}", INTERVAL_RANGE.start(), INTERVAL_RANGE.end())
+        format!(
+            "the interval must be a number of seconds from {} to {}",
+            INTERVAL_RANGE.start(),
+            INTERVAL_RANGE.end()
+        )
     };
     let seconds: f64 = text.parse().map_err(|_not_a_number| refuse())?;
     if INTERVAL_RANGE.contains(&seconds) { Ok(seconds) } else { Err(refuse()) }

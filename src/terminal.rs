@@ -44,7 +44,13 @@ impl Guard {
         terminal::enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
         let mut out = io::stdout();
-        queue!(out, Print(PUSH_TITLE), terminal::SetTitle("kgtop"), terminal::EnterAlternateScreen, cursor::Hide)?;
+        queue!(
+            out,
+            Print(PUSH_TITLE),
+            terminal::SetTitle("kgtop"),
+            terminal::EnterAlternateScreen,
+            cursor::Hide
+        )?;
         queue!(out, event::EnableBracketedPaste)?;
         if self.mouse {
             queue!(out, event::EnableMouseCapture)?;

@@ -134,7 +134,9 @@ fn the_terminal_and_the_clocks_stay_out_of_the_pure_modules() {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for banned in ["std::fs::", "std::process::", "std::thread::", "clock_gettime", "File::open", "std::net::"] {
+        for banned in
+            ["std::fs::", "std::process::", "std::thread::", "clock_gettime", "File::open", "std::net::"]
+        {
             assert!(!code.contains(banned), "{} uses {banned}", path.display());
         }
     }

@@ -70,7 +70,8 @@ impl Assembler {
 
     fn cost(&self, board: &Board) -> SelfCost {
         let slots = board.gpus.iter().map(|gpu| &gpu.call).chain(&board.others);
-        let (calls, call_ns) = slots.fold((0, 0), |(calls, ns), slot| (calls + slot.calls(), ns + slot.call_ns()));
+        let (calls, call_ns) =
+            slots.fold((0, 0), |(calls, ns), slot| (calls + slot.calls(), ns + slot.call_ns()));
         SelfCost { cpu_ns: own_cpu_ns(), resident: self.own_memory(), calls, call_ns }
     }
 

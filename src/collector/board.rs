@@ -103,7 +103,10 @@ impl Shared {
     /// lists of that round. Gives the round.
     pub(super) fn next_lists(&self, done: u64, patience: Duration) -> u64 {
         let board = self.board();
-        let board = self.posted.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
+        let board = self
+            .posted
+            .wait_while(board, |board| board.round <= done)
+            .unwrap_or_else(PoisonError::into_inner);
         let round = board.round;
         drop(board);
         self.wait(patience, |board, now| board.lists_complete(round, now));

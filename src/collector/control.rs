@@ -4,7 +4,7 @@ use super::board::Shared;
 use super::writer::{Output, line, spawn};
 use crate::model::{Bye, Record};
 use crate::sources::nvml;
-use crate::stream::control;
+use crate::stream::control::{self, Control};
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
     spawn("control", move || {
         for text in std::io::stdin().lock().lines() {
             let Ok(text) = text else { break };
-            if let Ok(demand) = control::decode(&text) {
+            if let Ok(Some(Control::Demand(demand))) = control::decode(&text) {
                 shared.post(|board| board.demand = demand);
             }
         }

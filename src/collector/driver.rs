@@ -39,7 +39,7 @@ impl Opener {
             let module = self.look_around();
             if !self.use_nvml {
                 self.without_driver(None);
-            } else if self.all_asleep() {
+            } else if self.asleep() {
                 self.show_asleep();
             } else {
                 match nvml::open(self.library.as_deref(), &caller) {
@@ -70,8 +70,8 @@ impl Opener {
         module
     }
 
-    fn all_asleep(&self) -> bool {
-        pci::asleep(&self.shared.board().pci)
+    fn asleep(&self) -> bool {
+        !pci::asleep(&self.shared.board().pci).is_empty()
     }
 
     fn show_asleep(&self) {
@@ -121,8 +121,13 @@ impl Opener {
         let driver = session.driver(caller);
         let devices = session.devices(caller);
         let problem = match &devices {
-            Err(absence) => Some(format!("The driver answers, and does not count its GPUs: {absence}. See the kernel log for NVRM lines.")),
-            Ok(devices) if devices.is_empty() => Some("The driver is loaded and answers, and reports no GPU. See the kernel log for NVRM lines.".to_owned()),
+            Err(absence) => Some(format!(
+                "The driver answers, and does not count its GPUs: {absence}. See the kernel log for NVRM lines."
+            )),
+            Ok(devices) if devices.is_empty() => Some(
+                "The driver is loaded and answers, and reports no GPU. See the kernel log for NVRM lines."
+                    .to_owned(),
+            ),
             Ok(_) => None,
         };
         let mut devices = devices.unwrap_or_default();
@@ -151,7 +156,10 @@ impl Opener {
         let caller = Caller::new(self.shared.clock);
         let slot = GpuSlot {
             info: None,
-            pending: GpuSample::new(device.id(), if device.is_lost() { GpuState::Lost } else { GpuState::Ok }),
+            pending: GpuSample::new(
+                device.id(),
+                if device.is_lost() { GpuState::Lost } else { GpuState::Ok },
+            ),
             round: 0,
             call: caller.slot(),
             pids: Vec::new(),
@@ -167,9 +175,15 @@ impl Opener {
     /// A GPU without a handle has lost its name too: if one address on the bus belongs to nobody else, it is its.
     fn suppose_addresses(&self, devices: &mut [Device]) {
         let board = self.shared.board();
-        let taken: Vec<Arc<str>> = devices.iter().filter_map(|device| device.address().clone().ok()).collect();
+        let taken: Vec<Arc<str>> =
+            devices.iter().filter_map(|device| device.address().clone().ok()).collect();
         let served = |pci: &&PciDevice| pci.driver.as_deref() == Some("nvidia");
-        let mut free = board.pci.iter().filter(served).map(|pci| &pci.address).filter(|address| !taken.contains(address));
+        let mut free = board
+            .pci
+            .iter()
+            .filter(served)
+            .map(|pci| &pci.address)
+            .filter(|address| !taken.contains(address));
         for device in devices.iter_mut().filter(|device| device.address().is_err()) {
             if let Some(address) = free.next() {
                 device.suppose_address(Arc::clone(address));
@@ -209,7 +223,8 @@ impl Opener {
 
 /// The place of a GPU that NVML does not serve.
 fn place_of(device: &PciDevice, clock: Clock) -> GpuSlot {
-    let asleep = device.runtime_status.as_ref().is_ok_and(|status| matches!(&**status, "suspended" | "suspending"));
+    let asleep =
+        device.runtime_status.as_ref().is_ok_and(|status| matches!(&**status, "suspended" | "suspending"));
     let (state, reason) = match device.driver.as_deref() {
         Some("vfio-pci") => (GpuState::PassedThrough, Absence::NotRequested),
         Some("nvidia") if asleep => (GpuState::Asleep, Absence::Asleep),

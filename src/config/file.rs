@@ -64,7 +64,10 @@ impl FileConfig {
         if let Some(interval) = parsed.interval
             && !(0.1..=60.0).contains(&interval)
         {
-            return Err(at(line_of("interval"), format!("interval = {interval} is not within 0.1 to 60 seconds")));
+            return Err(at(
+                line_of("interval"),
+                format!("interval = {interval} is not within 0.1 to 60 seconds"),
+            ));
         }
         if let Some(window) = parsed.window
             && !WINDOWS.contains(&window)

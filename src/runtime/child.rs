@@ -5,7 +5,8 @@
 
 use super::feed::{Command, FeedEvent};
 use crate::model::{Bye, Demand, Record};
-use crate::stream::{self, control};
+use crate::stream;
+use crate::stream::control::{self, Control};
 use crate::units::{Clock, Mono};
 use std::ffi::OsString;
 use std::process::Stdio;
@@ -50,9 +51,11 @@ impl CollectorTask {
             let started = (self.clock.mono)();
             let end = match self.spawn() {
                 Ok(child) => self.live(child, &mut demand).await,
-                Err(error) => {
-                    End { reason: format!("the collector could not be started: {error}"), at_once: false, stay_down: false }
-                }
+                Err(error) => End {
+                    reason: format!("the collector could not be started: {error}"),
+                    at_once: false,
+                    stay_down: false,
+                },
             };
             if (self.clock.mono)().since(started) >= HEALTHY {
                 delay = BACK_OFF.0;
@@ -84,7 +87,8 @@ impl CollectorTask {
     /// Reads one collector until its output ends, then reaps it.
     async fn live(&mut self, mut child: Child, demand: &mut Option<Demand>) -> End {
         let pid = child.id();
-        let (Some(stdout), Some(stderr), Some(mut stdin)) = (child.stdout.take(), child.stderr.take(), child.stdin.take())
+        let (Some(stdout), Some(stderr), Some(mut stdin)) =
+            (child.stdout.take(), child.stderr.take(), child.stdin.take())
         else {
             return End { reason: "the collector has no pipes".into(), at_once: false, stay_down: true };
         };
@@ -107,7 +111,6 @@ impl CollectorTask {
                         let end = self.reap(child, pid, bye).await;
                         return End { at_once: true, stay_down: false, ..end };
                     }
-                    Some(_) => {}
                     None => return End { reason: "the monitor left".into(), at_once: false, stay_down: true },
                 },
             }
@@ -123,37 +126,37 @@ impl CollectorTask {
             match tokio::time::timeout(REAP_PATIENCE, child.wait()).await {
                 Ok(status) => break status,
                 Err(_elapsed) => {
-                    let text = lingering(pid, since, (self.clock.mono)());
                     // A full channel only means that the screen already knows enough.
-                    let _full = self.events.try_send(FeedEvent::Lingers(text.into()));
+                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0), since });
                 }
             }
         };
         match (bye, status) {
-            (Some(bye), _) if bye.restart => {
-                End { reason: format!("the collector begins anew: {}", bye.reason), at_once: true, stay_down: false }
+            (Some(bye), _) if bye.restart => End {
+                reason: format!("the collector begins anew: {}", bye.reason),
+                at_once: true,
+                stay_down: false,
+            },
+            (Some(bye), _) => End {
+                reason: format!("the collector left: {}", bye.reason),
+                at_once: false,
+                stay_down: false,
+            },
+            (None, Ok(status)) => {
+                End { reason: format!("the collector died: {status}"), at_once: false, stay_down: false }
             }
-            (Some(bye), _) => End { reason: format!("the collector left: {}", bye.reason), at_once: false, stay_down: false },
-            (None, Ok(status)) => End { reason: format!("the collector died: {status}"), at_once: false, stay_down: false },
-            (None, Err(error)) => {
-                End { reason: format!("the collector cannot be waited for: {error}"), at_once: false, stay_down: false }
-            }
+            (None, Err(error)) => End {
+                reason: format!("the collector cannot be waited for: {error}"),
+                at_once: false,
+                stay_down: false,
+            },
         }
     }
 }
 
-fn lingering(pid: Option<u32>, since: Mono, now: Mono) -> String {
-    let pid = pid.unwrap_or(0);
-    let channel = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    let channel = if channel.is_empty() || channel == "0" { String::new() } else { format!(" in {channel}") };
-    format!(
-        "the collector (PID {pid}) cannot exit{channel}, for {} s: a driver call holds it; no second one is started",
-        now.since(since).as_secs()
-    )
-}
-
 async fn tell(stdin: &mut ChildStdin, demand: Demand) {
-    let line = control::encode(demand);
+    let mut line = String::new();
+    control::encode(&Control::Demand(demand), &mut line);
     // A collector that left is noticed at its output.
     let _left = stdin.write_all(line.as_bytes()).await;
 }
@@ -169,9 +172,10 @@ async fn read_records(stdout: ChildStdout, events: Sender<FeedEvent>) -> Option<
             Ok(0) | Err(_) => return bye,
             Ok(_) => {}
         }
-        let event = match std::str::from_utf8(&line).map_err(|error| error.to_string()).and_then(|text| {
-            stream::decode(text.trim_end()).map_err(|error| error.to_string())
-        }) {
+        let event = match std::str::from_utf8(&line)
+            .map_err(|error| error.to_string())
+            .and_then(|text| stream::decode(text.trim_end()).map_err(|error| error.to_string()))
+        {
             Ok(Some(record)) => {
                 if let Record::Bye(farewell) = &record {
                     bye = Some(farewell.clone());

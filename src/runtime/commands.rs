@@ -2,7 +2,7 @@
 
 use super::feed;
 use super::screen::Loop;
-use crate::app::{Mode, Settings, State};
+use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
@@ -77,12 +77,16 @@ fn user_config() -> Option<PathBuf> {
 fn read_config(path: &Path) -> Result<Option<FileConfig>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error).wrap_err_with(|| format!("{} could not be read", path.display())),
     };
-    FileConfig::parse(&text, &path.display().to_string()).map(Some).map_err(|error| Usage(error.to_string()).into())
+    FileConfig::parse(&text, &path.display().to_string())
+        .map(Some)
+        .map_err(|error| Usage(error.to_string()).into())
 }
 
 /// Opens the root that `--root` names.
@@ -148,7 +152,7 @@ fn live(global: &GlobalArgs, config: Config, clock: Clock) -> Result<ExitCode> {
     let _root = root(global)?;
     let arguments = collector_arguments(global, &config);
     let mouse = config.mouse;
-    let settings = settings(&config)?;
+    let settings = settings(&config, clock)?;
     on_loop(async move {
         let feed = feed::collector(arguments, clock);
         let state = State::new(settings.clone(), Mode::Live);
@@ -156,9 +160,30 @@ fn live(global: &GlobalArgs, config: Config, clock: Clock) -> Result<ExitCode> {
     })
 }
 
-fn settings(config: &Config) -> Result<Settings> {
-    let _ = config;
-    Ok(Settings::default())
+fn settings(config: &Config, clock: Clock) -> Result<Settings> {
+    let tab = match &config.tab {
+        None => Tab::default(),
+        Some(name) => Tab::from_name(name)
+            .ok_or_else(|| Usage(format!("--tab {name}: no such tab; the tabs are {}", tab_names())))?,
+    };
+    let window = Window::ALL
+        .into_iter()
+        .find(|window| window.seconds() == config.window.as_secs())
+        .unwrap_or_default();
+    Ok(Settings {
+        interval: config.interval,
+        tab,
+        read_only: config.read_only,
+        window,
+        gpu_filter: config.gpus.clone(),
+        utc_offset_seconds: utc_offset(clock),
+    })
+}
+
+/// Seconds that local time is ahead of UTC now.
+fn utc_offset(clock: Clock) -> i32 {
+    let now = jiff::Timestamp::from_microsecond((clock.wall)().0).unwrap_or_default();
+    jiff::tz::TimeZone::system().to_offset(now).seconds()
 }
 
 /// Refuses to draw where nobody looks.
@@ -178,4 +203,10 @@ fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     let result = runtime.block_on(body);
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+fn tab_names() -> String {
+    let names: Vec<String> =
+        Tab::ALL.iter().map(|tab| format!("{} ({})", tab.number(), tab.title())).collect();
+    names.join(", ")
 }

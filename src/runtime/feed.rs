@@ -2,7 +2,7 @@
 
 use super::child::CollectorTask;
 use crate::model::{Demand, Record};
-use crate::units::Clock;
+use crate::units::{Clock, Mono};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) enum FeedEvent {
     /// The collector is gone, and how soon the next one starts.
     Ended { reason: String, restarting_in: Option<Duration> },
     /// The collector left and cannot die.
-    Lingers(Arc<str>),
+    Lingers { pid: u32, since: Mono },
 }
 
 /// What the screen tells a feed.

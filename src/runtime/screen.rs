@@ -22,8 +22,6 @@ pub(super) struct Loop {
     pub(super) feed: Feed,
     pub(super) clock: Clock,
     pub(super) mouse: bool,
-    /// Starts the feed of an embedded demo.
-    pub(super) start_demo: fn(&str, Settings, Clock) -> Result<(State, Feed)>,
     pub(super) settings: Settings,
 }
 
@@ -68,7 +66,7 @@ impl Loop {
         self.command(Command::Demand(demand));
         let mut feed_open = true;
         loop {
-            let tick = self.state.wants_tick();
+            let tick = self.state.tick_after();
             let woken = tokio::select! {
                 biased;
                 event = next(&mut input) => Woken::Input(event),
@@ -77,7 +75,7 @@ impl Loop {
                 _ = signals.interrupt.recv() => Woken::Leave,
                 _ = signals.stop.recv() => Woken::Stop,
                 event = self.feed.events.recv(), if feed_open => Woken::Feed(event),
-                () = tokio::time::sleep(Duration::from_secs(1)), if tick => Woken::Tick,
+                () = tokio::time::sleep(tick.unwrap_or(Duration::MAX)), if tick.is_some() => Woken::Tick,
             };
             let messages = match woken {
                 Woken::Leave | Woken::Input(None | Some(Err(_))) => return Ok(()),
@@ -119,7 +117,7 @@ impl Loop {
             FeedEvent::Record(record) => Message::Record(record),
             FeedEvent::Complaint(line) => Message::CollectorStderr(line.to_string()),
             FeedEvent::Ended { reason, restarting_in } => Message::SourceEnded { reason, restarting_in },
-            FeedEvent::Lingers(text) => Message::SourceStuck(text.to_string()),
+            FeedEvent::Lingers { pid, since: _ } => Message::SourceStuck { pid, call: None },
         };
         vec![self.now(), message]
     }
@@ -138,12 +136,6 @@ impl Loop {
             Effect::Demand(demand) => self.command(Command::Demand(demand)),
             Effect::RestartCollector => self.command(Command::Restart),
             Effect::Copy(text) => copy(&text),
-            Effect::StartDemo(name) => {
-                let (state, feed) = (self.start_demo)(&name, self.settings.clone(), self.clock)?;
-                self.state = state;
-                self.feed = feed;
-                self.tick();
-            }
             _ => {}
         }
         Ok(())

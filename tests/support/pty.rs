@@ -28,7 +28,12 @@ struct Emulator {
 
 impl Pty {
     /// Starts kgtop with these arguments in a terminal of `columns` × `rows`.
-    pub fn kgtop<A: AsRef<OsStr>>(arguments: &[A], columns: u16, rows: u16, environment: &[(&str, &OsStr)]) -> Self {
+    pub fn kgtop<A: AsRef<OsStr>>(
+        arguments: &[A],
+        columns: u16,
+        rows: u16,
+        environment: &[(&str, &OsStr)],
+    ) -> Self {
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(env!("CARGO_BIN_EXE_kgtop")).args(arguments);
         Self::spawn(command, columns, rows, environment)
@@ -48,7 +53,8 @@ impl Pty {
             .stderr(slave);
         let child = command.spawn().expect("setsid of util-linux starts the program");
         drop(command);
-        let emulator = Emulator { parser: vt100::Parser::new(rows, columns, 0), raw: Vec::new(), closed: false };
+        let emulator =
+            Emulator { parser: vt100::Parser::new(rows, columns, 0), raw: Vec::new(), closed: false };
         let shared = Arc::new((Mutex::new(emulator), Condvar::new()));
         let reader = master.try_clone().unwrap();
         let fed = Arc::clone(&shared);
@@ -119,7 +125,11 @@ impl Pty {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status, start.elapsed());
             }
-            assert!(start.elapsed() < DEADLINE, "the program does not exit\nthe screen:\n{}", self.contents());
+            assert!(
+                start.elapsed() < DEADLINE,
+                "the program does not exit\nthe screen:\n{}",
+                self.contents()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -134,7 +144,11 @@ impl Pty {
         assert!(!screen.alternate_screen(), "still on the alternate screen");
         assert!(!screen.hide_cursor(), "the cursor is still hidden");
         assert!(!screen.bracketed_paste(), "bracketed paste is still on");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse is still captured");
+        assert_eq!(
+            screen.mouse_protocol_mode(),
+            vt100::MouseProtocolMode::None,
+            "the mouse is still captured"
+        );
         let text = String::from_utf8_lossy(&emulator.raw);
         let pushed = text.matches("\x1b[22;0t").count();
         assert_eq!(pushed, text.matches("\x1b[23;0t").count(), "the title was not taken back");
@@ -173,7 +187,8 @@ fn open(columns: u16, rows: u16) -> (File, OwnedFd) {
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let slave =
+        rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     tcsetwinsize(&master, size(columns, rows)).unwrap();
     (File::from(master), slave)
 }
