@@ -36,9 +36,34 @@ pub fn state() -> &'static State {
     })
 }
 
+/// Settings written into a copy of the library: `NAME=value` lines after the mark, up to the first zero byte. Tests
+/// that load several copies into one process cannot tell them apart by the environment.
+#[used]
+static WRITTEN: [u8; 1024] = {
+    let mark = b"\0kgtop-stand-in-settings\0";
+    let mut bytes = [0; 1024];
+    let mut index = 0;
+    while index < mark.len() {
+        bytes[index] = mark[index];
+        index += 1;
+    }
+    bytes
+};
+
+/// A setting: what was written into this copy of the library, else the environment's.
+fn setting(name: &str) -> Option<String> {
+    // The bytes may have been changed in the file, which the compiler must not know better.
+    let bytes = unsafe { std::ptr::read_volatile(&raw const WRITTEN) };
+    let lines = bytes.splitn(3, |byte| *byte == 0).nth(2).unwrap_or_default();
+    let end = lines.iter().position(|byte| *byte == 0).unwrap_or(lines.len());
+    let lines = String::from_utf8_lossy(&lines[..end]);
+    let written = lines.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| *key == name);
+    written.map(|(_, value)| value.to_owned()).or_else(|| std::env::var(name).ok())
+}
+
 /// A scenario that cannot be read would otherwise look like a failing driver: say so and stop.
 fn load_scenario() -> Scenario {
-    let name = std::env::var("KGTOP_STAND_IN").unwrap_or_else(|_| "healthy-8xh100".into());
+    let name = setting("KGTOP_STAND_IN").unwrap_or_else(|| "healthy-8xh100".into());
     let text = match scenario::embedded(&name) {
         Some(text) => text.to_owned(),
         None => std::fs::read_to_string(&name).unwrap_or_else(|error| refuse(&format!("{name}: {error}"))),
@@ -53,7 +78,7 @@ fn refuse(message: &str) -> ! {
 
 fn start() -> Instant {
     let now = Instant::now();
-    let epoch = std::env::var("KGTOP_STAND_IN_EPOCH").ok().and_then(|text| text.parse::<f64>().ok());
+    let epoch = setting("KGTOP_STAND_IN_EPOCH").and_then(|text| text.parse::<f64>().ok());
     let since = epoch.and_then(|epoch| {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
         Duration::try_from_secs_f64(wall - epoch).ok()
@@ -227,7 +252,7 @@ pub fn end() -> Answer {
 
 /// Appends a line to the log of calls that change something.
 pub fn log(line: &str) {
-    let Ok(path) = std::env::var("KGTOP_STAND_IN_LOG") else { return };
+    let Some(path) = setting("KGTOP_STAND_IN_LOG") else { return };
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
     if let Ok(mut file) = file {
         // One write, so that lines of several threads do not mix.

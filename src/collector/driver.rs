@@ -119,22 +119,11 @@ impl Opener {
 
     fn begin(&self, session: &Session, caller: &Caller) {
         let driver = session.driver(caller);
-        let devices = session.devices(caller);
-        let problem = match &devices {
-            Err(absence) => Some(format!(
-                "The driver answers, and does not count its GPUs: {absence}. See the kernel log for NVRM lines."
-            )),
-            Ok(devices) if devices.is_empty() => Some(
-                "The driver is loaded and answers, and reports no GPU. See the kernel log for NVRM lines."
-                    .to_owned(),
-            ),
-            Ok(_) => None,
-        };
-        let mut devices = devices.unwrap_or_default();
+        let mut devices = session.devices(caller);
         self.suppose_addresses(&mut devices);
         self.shared.post(|board| {
             let module_version = board.driver.module_version.clone();
-            board.driver = Driver { module_version, problem: problem.map(Into::into), ..driver };
+            board.driver = Driver { module_version, ..driver };
             board.gpus.clear();
             board.source("nvml", SourceState::Ok, "");
             board.inventory_version += 1;

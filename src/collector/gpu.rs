@@ -124,14 +124,14 @@ impl Worker<'_> {
                 slot.pids = pids;
             }
         });
-        //GATE if !self.device.is_lost() {
-        //GATE     self.on_demand(demand);
-        //GATE     self.buffers();
-        //GATE }
+        if !self.device.is_lost() {
+            self.on_demand(demand);
+            self.buffers();
+        }
         // The first sample does not wait for the slow groups; they come with the second.
-        //GATE if !first && !self.device.is_lost() {
-        //GATE     self.slow(demand);
-        //GATE }
+        if !first && !self.device.is_lost() {
+            self.slow(demand);
+        }
         self.shared.post(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 slot.round = round;
@@ -143,57 +143,56 @@ impl Worker<'_> {
         Grouped { at: self.now(), value: self.band.take() }
     }
 
-    /*GATE
-        fn on_demand(&mut self, demand: Demand) {
-            let now = self.now();
-            let shown = self.shared.interval.max(DEMAND_AT_LEAST);
-            let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
-            if due(&mut self.due.gpm, now, pace(demand.gpm))
-                && let Some(gpm) = self.device.gpm(self.caller, now)
-            {
-                self.post(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
-            }
-            if due(&mut self.due.counters, now, HIDDEN.max(shown)) {
-                let counters = self.device.counters(self.caller, false);
-                self.post(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
-            }
-            if due(&mut self.due.process_utilization, now, pace(demand.process_utilization)) {
-                let value = self.device.process_utilization(self.caller);
-                self.post(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
-            }
+    fn on_demand(&mut self, demand: Demand) {
+        let now = self.now();
+        let shown = self.shared.interval.max(DEMAND_AT_LEAST);
+        let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
+        if due(&mut self.due.gpm, now, pace(demand.gpm))
+            && let Some(gpm) = self.device.gpm(self.caller, now)
+        {
+            self.post(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
         }
-
-        fn buffers(&mut self) {
-            let now = self.now();
-            let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval));
-            let utilization = due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval));
-            if power || utilization {
-                let value = self.device.buffers(self.caller, power, utilization);
-                self.post(|slot| slot.buffers = Some(Grouped { at: now, value }));
-            }
+        if due(&mut self.due.counters, now, HIDDEN.max(shown)) {
+            let counters = self.device.counters(self.caller, false);
+            self.post(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
         }
-
-        fn slow(&mut self, demand: Demand) {
-            let now = self.now();
-            if due(&mut self.due.health, now, SLOW) {
-                let value = self.device.health(self.caller);
-                let at = self.now();
-                self.post(|slot| slot.health = Some(Grouped { at, value }));
-            }
-            let pace = if demand.links { SLOW } else { SLOW * 6 };
-            if due(&mut self.due.links, now, pace) {
-                let value = self.device.nvlinks(self.caller);
-                let at = self.now();
-                self.post(|slot| slot.nvlinks = Some(Grouped { at, value }));
-            }
-            if due(&mut self.due.mig, now, LAYOUT) {
-                let value = self.device.mig(self.caller);
-                let at = self.now();
-                self.post(|slot| slot.mig = Some(Grouped { at, value }));
-            }
+        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization)) {
+            let value = self.device.process_utilization(self.caller);
+            self.post(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
         }
+    }
 
-    GATE*/
+    fn buffers(&mut self) {
+        let now = self.now();
+        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval));
+        let utilization =
+            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval));
+        if power || utilization {
+            let value = self.device.buffers(self.caller, power, utilization);
+            self.post(|slot| slot.buffers = Some(Grouped { at: now, value }));
+        }
+    }
+
+    fn slow(&mut self, demand: Demand) {
+        let now = self.now();
+        if due(&mut self.due.health, now, SLOW) {
+            let value = self.device.health(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.health = Some(Grouped { at, value }));
+        }
+        let pace = if demand.links { SLOW } else { SLOW * 6 };
+        if due(&mut self.due.links, now, pace) {
+            let value = self.device.nvlinks(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.nvlinks = Some(Grouped { at, value }));
+        }
+        if due(&mut self.due.mig, now, LAYOUT) {
+            let value = self.device.mig(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.mig = Some(Grouped { at, value }));
+        }
+    }
+
     fn post_lost(&self, round: u64) {
         self.shared.post(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {

@@ -17,9 +17,11 @@ const SMALL_LIMIT: usize = 64 << 10;
 #[must_use]
 pub fn host_info(root: &Root) -> HostInfo {
     let text = |path: &str| root.read_value(path).unwrap_or_default();
-    let cpus = root.read_to_string("/proc/stat", STAT_LIMIT).map_or(0, |stat| {
-        stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count()
-    });
+    let is_cpu = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let stat = root.read_to_string("/proc/stat", STAT_LIMIT).unwrap_or_default();
+    let cpus = stat.lines().filter(is_cpu).count();
     HostInfo {
         hostname: text("/proc/sys/kernel/hostname"),
         kernel: text("/proc/sys/kernel/osrelease"),

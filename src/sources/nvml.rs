@@ -12,12 +12,18 @@
 //! | `error`, `version`, `value`, `names` | codes, driver versions, quantities, enums |
 //! | `info`, `live`, `fast`, `processes`, `gpm`, `counters`, `buffers`, `health`, `nvlink`, `mig` | one group each |
 
+mod buffers;
 mod call;
+mod counters;
 mod error;
 mod fast;
+mod gpm;
+mod health;
 mod info;
 mod live;
+mod mig;
 mod names;
+mod nvlink;
 mod port;
 mod processes;
 mod raw;
@@ -70,7 +76,8 @@ pub fn open(path: Option<&Path>, caller: &Caller) -> Result<Session, OpenError> 
 }
 
 impl Session {
-    /// What the library says of itself and the driver. `module_version` is the PCI source's to fill.
+    /// What the library says of itself and the driver, and why it has no GPU where it has none.
+    /// `module_version` is the PCI source's to fill.
     #[must_use]
     pub fn driver(&self, caller: &Caller) -> Driver {
         let text = |id, call: fn(&Nvml) -> Result<String, NvmlError>| {
@@ -81,28 +88,52 @@ impl Session {
             nvml_version: text(CallId::NvmlVersion, Nvml::sys_nvml_version),
             cuda_version: caller
                 .call(CallId::CudaVersion, || self.nvml.sys_cuda_driver_version())
-                .map(|version| format!("{}.{}", version / 1_000, version % 1_000 / 10).into())
+                .map(|version| cuda_version(version).into())
                 .map_err(absence),
+            problem: no_gpu(&self.count(caller)).map(Arc::from),
             ..Driver::default()
         }
     }
 
-    /// Every GPU in NVML's order. One that is lost or refuses its handle stands in its place as a lost one and
-    /// never hides the others.
-    ///
-    /// # Errors
-    /// Why the count itself could not be read.
-    pub fn devices(&self, caller: &Caller) -> Reading<Vec<Device>> {
-        let count = caller.call(CallId::DeviceCount, || self.nvml.device_count()).map_err(absence)?;
-        Ok((0..count.min(MOST_DEVICES)).map(|index| self.device(caller, index)).collect())
+    fn count(&self, caller: &Caller) -> Reading<u32> {
+        caller.call(CallId::DeviceCount, || self.nvml.device_count()).map_err(absence)
+    }
+
+    /// Every GPU in NVML's order. One that is lost or refuses its handle stands in its place and never hides the
+    /// others. None where even the count cannot be read: [`driver`](Self::driver) says why.
+    #[must_use]
+    pub fn devices(&self, caller: &Caller) -> Vec<Device> {
+        let count = self.count(caller).unwrap_or(0);
+        (0..count.min(MOST_DEVICES)).map(|index| self.device(caller, index)).collect()
     }
 
     fn device(&self, caller: &Caller, index: u32) -> Device {
         let handle = caller.call(CallId::HandleByIndex, || self.nvml.device_by_index(index));
-        match handle {
-            Ok(device) => Device::new(Port::new(self.nvml, device, self.driver), caller, index),
-            Err(error) => Device::without_handle(self.driver, index, absence(error)),
+        match handle.map_err(Failure::from) {
+            Ok(device) => Device::opened(Port::new(self.nvml, device, self.driver), caller, index),
+            Err(reason) => {
+                let absence = Absence::from(&reason);
+                Device::unopened(Port::refused(self.driver, reason), index, &absence)
+            }
         }
+    }
+}
+
+/// `"13.0"` from 13000.
+fn cuda_version(number: i32) -> String {
+    format!("{}.{}", number / 1_000, number % 1_000 / 10)
+}
+
+/// Why there is no GPU, in a sentence that says what to do.
+fn no_gpu(count: &Reading<u32>) -> Option<String> {
+    match count {
+        Ok(0) => Some(
+            "the NVIDIA driver runs and has no GPU: see `lspci -d 10de:` and `dmesg`, or give this container \
+             GPUs (NVIDIA_VISIBLE_DEVICES)"
+                .to_owned(),
+        ),
+        Ok(_) => None,
+        Err(absence) => Some(format!("the NVIDIA driver did not say how many GPUs it has: {absence}; see `dmesg`")),
     }
 }
 
@@ -117,32 +148,33 @@ pub struct Device {
     uuid: Reading<Arc<str>>,
     address: Reading<Arc<str>>,
     pci_device_id: Reading<u32>,
-    refused: Option<Absence>,
     live: live::LiveState,
     processes: processes::ProcessState,
+    gpm: gpm::GpmState,
+    buffers: buffers::BufferState,
+    links: nvlink::LinkState,
+    mig: mig::MigState,
 }
 
 impl Device {
-    fn new(mut port: Port, caller: &Caller, index: u32) -> Self {
+    fn opened(mut port: Port, caller: &Caller, index: u32) -> Self {
         let (uuid, address, pci_device_id) = info::identity(&mut port, caller);
-        Self { uuid, address, pci_device_id, ..Self::bare(port, index, None) }
+        Self { uuid, address, pci_device_id, ..Self::unopened(port, index, &Absence::NotRequested) }
     }
 
-    fn without_handle(driver: Option<DriverVersion>, index: u32, reason: Absence) -> Self {
-        Self::bare(Port::lost(driver), index, Some(reason))
-    }
-
-    fn bare(port: Port, index: u32, refused: Option<Absence>) -> Self {
-        let unknown = || refused.clone().unwrap_or(Absence::Lost);
+    fn unopened(port: Port, index: u32, reason: &Absence) -> Self {
         Self {
             port,
             index,
-            uuid: Err(unknown()),
-            address: Err(unknown()),
-            pci_device_id: Err(unknown()),
+            uuid: Err(reason.clone()),
+            address: Err(reason.clone()),
+            pci_device_id: Err(reason.clone()),
             live: live::LiveState::default(),
             processes: processes::ProcessState::default(),
-            refused,
+            gpm: gpm::GpmState::default(),
+            buffers: buffers::BufferState::default(),
+            links: nvlink::LinkState::default(),
+            mig: mig::MigState::default(),
         }
     }
 
@@ -161,7 +193,9 @@ impl Device {
     }
 
     /// PCI address, `0000:3b:00.0`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Why the driver named none.
     pub const fn address(&self) -> &Reading<Arc<str>> {
         &self.address
     }
@@ -174,17 +208,12 @@ impl Device {
         }
     }
 
-    /// Whether the driver gave it up (`GPU_IS_LOST`, `RESET_REQUIRED`) or never gave a handle. Nothing is asked of
-    /// it any more; only a new process sees it come back.
+    /// Whether the driver gave it up (`GPU_IS_LOST`, `RESET_REQUIRED`) or gave no handle. Nothing is asked of it
+    /// any more; only a new process sees it come back. A GPU that this user may not open is not lost: its readings
+    /// say `no permission`.
     #[must_use]
-    pub const fn is_lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.port.is_lost()
-    }
-
-    /// Why there is no handle, for a GPU that was never opened.
-    #[must_use]
-    pub const fn refused(&self) -> Option<&Absence> {
-        self.refused.as_ref()
     }
 }
 
@@ -194,3 +223,7 @@ const _: () = {
     is_send::<Device>();
     is_send::<Session>();
 };
+
+#[cfg(test)]
+#[path = "nvml/tests.rs"]
+mod tests;

@@ -48,7 +48,6 @@ macro_rules! calls {
             /// The fastest tier that makes the call.
             #[must_use]
             pub const fn tier(self) -> Tier {
-                #[expect(clippy::match_same_arms, reason = "one row of the table per call")]
                 match self { $(Self::$id => Tier::$tier,)* }
             }
 
@@ -56,7 +55,6 @@ macro_rules! calls {
             /// was not measured. It says which tier a call belongs to; nothing is decided by it at run time.
             #[must_use]
             pub const fn measured_us(self) -> u32 {
-                #[expect(clippy::match_same_arms, reason = "one row of the table per call")]
                 match self { $(Self::$id => $cost,)* }
             }
         }
@@ -286,17 +284,23 @@ impl Caller {
         Arc::clone(&self.slot)
     }
 
+    /// The monotonic clock.
+    #[must_use]
+    pub fn now(&self) -> Mono {
+        (self.clock.mono)()
+    }
+
     /// Runs `call`, which calls the driver function `id`.
     pub fn call<T>(&self, id: CallId, call: impl FnOnce() -> T) -> T {
         if self.slot.thread.load(Ordering::Relaxed) == 0 {
             self.slot.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::Relaxed);
         }
-        let entered = (self.clock.mono)();
+        let entered = self.now();
         let word = (((id as u64) + 1) << TIME_BITS) | (entered.0 & ((1 << TIME_BITS) - 1));
         self.slot.current.store(word, Ordering::Release);
         let answer = call();
         self.slot.current.store(0, Ordering::Release);
-        let micros = (self.clock.mono)().0.saturating_sub(entered.0);
+        let micros = self.now().0.saturating_sub(entered.0);
         if let Some(latency) = self.slot.latencies.get(id as usize) {
             latency.count.fetch_add(1, Ordering::Relaxed);
             latency.total_us.fetch_add(micros, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use super::port::Port;
 use super::value::{megahertz, share, watts};
 use crate::model::{Absence, Band, ClockEvents, Fast, Reading};
 use crate::units::{Megahertz, Percent, Watts};
+use nvml_wrapper::Device as SafeDevice;
 use nvml_wrapper::enum_wrappers::device::Clock as ClockKind;
 
 /// One read of what the driver renews every 100 ms.
@@ -28,7 +29,7 @@ impl Device {
     /// Reads the 10 Hz group once: four cached values, about 2 µs each.
     pub fn fast_read(&mut self, caller: &Caller) -> FastRead {
         let port = &mut self.port;
-        let utilization = port.safe(caller, CallId::Utilization, |device| device.utilization_rates());
+        let utilization = port.safe(caller, CallId::Utilization, SafeDevice::utilization_rates);
         let half = |read: fn(&nvml_wrapper::struct_wrappers::device::Utilization) -> u32| match &utilization {
             Ok(both) => share(read(both)),
             Err(absence) => Err(absence.clone()),
@@ -36,7 +37,7 @@ impl Device {
         FastRead {
             utilization: half(|both| both.gpu),
             memory_utilization: half(|both| both.memory),
-            power: port.safe(caller, CallId::PowerUsage, |device| device.power_usage()).and_then(watts),
+            power: port.safe(caller, CallId::PowerUsage, SafeDevice::power_usage).and_then(watts),
             sm_clock: port
                 .safe(caller, CallId::ClockInfo, |device| device.clock_info(ClockKind::SM))
                 .and_then(megahertz),

@@ -5,9 +5,11 @@ use super::call::{CallId, Caller};
 use super::error::Failure;
 use super::names;
 use super::port::Port;
+use super::raw::{FieldValue, RawDevice};
 use super::value::{celsius, celsius_or_none, megahertz, real, watts};
 use super::version::pci_address;
 use crate::model::{Absence, GpuInfo, Reading, Thresholds};
+use nvml_wrapper::Device as SafeDevice;
 use nvml_wrapper::enum_wrappers::device::{Clock as ClockKind, TemperatureThreshold};
 use nvml_wrapper_sys::bindings::NVML_AFFINITY_SCOPE_NODE;
 use std::sync::Arc;
@@ -32,11 +34,14 @@ impl Device {
         let thresholds = self.thresholds(caller);
         let [nvlinks, nvswitch_links] =
             self.port.fields(caller, [(FIELD_NVLINKS, 0), (FIELD_NVSWITCH_LINKS, 0)]);
-        let nvlinks = nvlinks.and_then(|value| value.number());
+        let nvlinks = nvlinks.and_then(FieldValue::number);
+        if let Ok(count) = nvlinks {
+            self.links.set_count(count);
+        }
         let port = &mut self.port;
-        let numa = port.safe(caller, CallId::NumaNodeId, |device| device.numa_node_id()).and_then(real);
+        let numa = port.safe(caller, CallId::NumaNodeId, SafeDevice::numa_node_id).and_then(real);
         let constraints =
-            port.safe(caller, CallId::PowerConstraints, |device| device.power_management_limit_constraints());
+            port.safe(caller, CallId::PowerConstraints, SafeDevice::power_management_limit_constraints);
         let limit = |read: fn(&nvml_wrapper::structs::device::PowerManagementConstraints) -> u32| {
             match &constraints {
                 Ok(both) => watts(read(both)),
@@ -48,24 +53,22 @@ impl Device {
             index: Ok(self.index),
             pci_bus_id: self.address.clone(),
             pci_device_id: self.pci_device_id.clone(),
-            name: text(port.safe(caller, CallId::Name, |device| device.name())),
-            brand: named(port.raw(caller, CallId::Brand, |device| device.brand()), names::brand),
+            name: text(port.safe(caller, CallId::Name, SafeDevice::name)),
+            brand: named(port.raw(caller, CallId::Brand, RawDevice::brand), names::brand),
             architecture: named(
-                port.raw(caller, CallId::Architecture, |device| device.architecture()),
+                port.raw(caller, CallId::Architecture, RawDevice::architecture),
                 names::architecture,
             ),
             compute_capability: port
-                .safe(caller, CallId::ComputeCapability, |device| device.cuda_compute_capability())
+                .safe(caller, CallId::ComputeCapability, SafeDevice::cuda_compute_capability)
                 .map(|version| format!("{}.{}", version.major, version.minor).into()),
-            serial: text(port.safe(caller, CallId::Serial, |device| device.serial())),
-            board_part: text(port.safe(caller, CallId::BoardPartNumber, |device| device.board_part_number())),
-            vbios: text(port.safe(caller, CallId::VbiosVersion, |device| device.vbios_version())),
-            inforom: text(
-                port.safe(caller, CallId::InforomVersion, |device| device.info_rom_image_version()),
-            ),
-            gsp: text(port.safe(caller, CallId::GspVersion, |device| device.gsp_firmware_version())),
-            minor: port.safe(caller, CallId::MinorNumber, |device| device.minor_number()).and_then(real),
-            module_id: port.raw(caller, CallId::ModuleId, |device| device.module_id()).and_then(real),
+            serial: text(port.safe(caller, CallId::Serial, SafeDevice::serial)),
+            board_part: text(port.safe(caller, CallId::BoardPartNumber, SafeDevice::board_part_number)),
+            vbios: text(port.safe(caller, CallId::VbiosVersion, SafeDevice::vbios_version)),
+            inforom: text(port.safe(caller, CallId::InforomVersion, SafeDevice::info_rom_image_version)),
+            gsp: text(port.safe(caller, CallId::GspVersion, SafeDevice::gsp_firmware_version)),
+            minor: port.safe(caller, CallId::MinorNumber, SafeDevice::minor_number).and_then(real),
+            module_id: port.raw(caller, CallId::ModuleId, RawDevice::module_id).and_then(real),
             memory_shared_with_cpu: shared_memory(port, caller, &numa),
             numa_node: numa.or_else(|absence| slot_node(port, caller).ok_or(absence)),
             cpu_affinity: port
@@ -76,30 +79,30 @@ impl Device {
             min_power_limit: limit(|both| both.min_limit),
             max_power_limit: limit(|both| both.max_limit),
             default_power_limit: port
-                .safe(caller, CallId::DefaultPowerLimit, |device| device.power_management_limit_default())
+                .safe(caller, CallId::DefaultPowerLimit, SafeDevice::power_management_limit_default)
                 .and_then(watts),
             thresholds: Ok(thresholds),
             supported_clock_events: supported_events(port, caller),
             max_pcie_generation: port
-                .safe(caller, CallId::MaxPcieGeneration, |device| device.max_pcie_link_gen())
+                .safe(caller, CallId::MaxPcieGeneration, SafeDevice::max_pcie_link_gen)
                 .and_then(real),
             gpu_max_pcie_generation: port
-                .raw(caller, CallId::GpuMaxPcieGeneration, |device| device.gpu_max_pcie_generation())
+                .raw(caller, CallId::GpuMaxPcieGeneration, RawDevice::gpu_max_pcie_generation)
                 .and_then(real),
             max_pcie_width: port
-                .safe(caller, CallId::MaxPcieWidth, |device| device.max_pcie_link_width())
+                .safe(caller, CallId::MaxPcieWidth, SafeDevice::max_pcie_link_width)
                 .and_then(real),
             nvlink_version: nvlink_version(port, caller, nvlinks.clone().unwrap_or(0)),
             nvlinks,
-            nvswitch_links: nvswitch_links.and_then(|value| value.number()),
-            gpm: match port.safe(caller, CallId::GpmSupport, |device| device.gpm_support()) {
+            nvswitch_links: nvswitch_links.and_then(FieldValue::number),
+            gpm: match port.safe(caller, CallId::GpmSupport, SafeDevice::gpm_support) {
                 // Not known to the driver, or to the board: GPM does not answer either way.
                 Err(Absence::NotSupported) => Ok(false),
                 other => other,
             },
-            display_attached: port.safe(caller, CallId::DisplayMode, |device| device.is_display_connected()),
+            display_attached: port.safe(caller, CallId::DisplayMode, SafeDevice::is_display_connected),
             virtualization: port
-                .safe(caller, CallId::VirtualizationMode, |device| device.virtualization_mode())
+                .safe(caller, CallId::VirtualizationMode, SafeDevice::virtualization_mode)
                 .map(|mode| mode.as_c()),
         }
     }
@@ -108,7 +111,7 @@ impl Device {
         let port = &mut self.port;
         let [shutdown_limit, slowdown_limit, memory_max_limit, gpu_max_limit] = port
             .fields(caller, FIELD_LIMITS.map(|field| (field, 0)))
-            .map(|value| value.and_then(|value| value.degrees()).and_then(celsius));
+            .map(|value| value.and_then(FieldValue::degrees).and_then(celsius));
         let mut absolute = |kind: TemperatureThreshold| {
             port.safe_variant(caller, CallId::TemperatureThreshold, kind.as_c(), |device| {
                 device.temperature_threshold(kind)
@@ -133,8 +136,8 @@ pub(super) fn identity(
     port: &mut Port,
     caller: &Caller,
 ) -> (Reading<Arc<str>>, Reading<Arc<str>>, Reading<u32>) {
-    let uuid = text(port.safe(caller, CallId::Uuid, |device| device.uuid()));
-    let pci = port.safe(caller, CallId::PciInfo, |device| device.pci_info());
+    let uuid = text(port.safe(caller, CallId::Uuid, SafeDevice::uuid));
+    let pci = port.safe(caller, CallId::PciInfo, SafeDevice::pci_info);
     let address = pci.as_ref().map_err(Clone::clone).and_then(|info| {
         pci_address(&info.bus_id)
             .map(Arc::from)
@@ -201,7 +204,7 @@ fn slot_node(port: &mut Port, caller: &Caller) -> Option<u32> {
 
 /// Whether CPU and GPU share memory coherently: the driver says so (R580), or the GPU's memory is a NUMA node.
 fn shared_memory(port: &mut Port, caller: &Caller, numa: &Reading<u32>) -> Reading<bool> {
-    match port.raw(caller, CallId::AddressingMode, |device| device.addressing_mode()) {
+    match port.raw(caller, CallId::AddressingMode, RawDevice::addressing_mode) {
         Ok(mode) => Ok(mode == ADDRESSING_ATS),
         Err(Absence::NotSupported) => match numa {
             Ok(_) => Ok(true),

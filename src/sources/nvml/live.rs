@@ -4,9 +4,11 @@ use super::Device;
 use super::call::{CallId, Caller};
 use super::error::Failure;
 use super::port::Port;
+use super::raw::{FieldValue, RawDevice};
 use super::value::{celsius, celsius_or_none, megahertz, real, share, watts};
 use crate::model::{Absence, Live, Reading};
 use crate::units::{Bytes, Celsius};
+use nvml_wrapper::Device as SafeDevice;
 use nvml_wrapper::enum_wrappers::device::{Clock as ClockKind, TemperatureSensor};
 
 /// Memory temperature.
@@ -58,38 +60,36 @@ impl Device {
             temperature: port
                 .safe(caller, CallId::Temperature, |device| device.temperature(TemperatureSensor::Gpu))
                 .and_then(|value| celsius(i64::from(value))),
-            memory_temperature: memory_temperature
-                .and_then(|value| value.degrees())
-                .and_then(celsius_or_none),
+            memory_temperature: memory_temperature.and_then(FieldValue::degrees).and_then(celsius_or_none),
             temperature_margin: margin,
             memory_clock,
             graphics_clock,
             video_clock,
             performance_state: port
-                .safe(caller, CallId::PerformanceState, |device| device.performance_state())
+                .safe(caller, CallId::PerformanceState, SafeDevice::performance_state)
                 .map(|state| state.as_c())
                 .and_then(|state| if state > LAST_P_STATE { Err(Absence::NotSupported) } else { Ok(state) }),
             pcie_generation: port
-                .safe(caller, CallId::PcieGeneration, |device| device.current_pcie_link_gen())
+                .safe(caller, CallId::PcieGeneration, SafeDevice::current_pcie_link_gen)
                 .and_then(real),
             pcie_width: port
-                .safe(caller, CallId::PcieWidth, |device| device.current_pcie_link_width())
+                .safe(caller, CallId::PcieWidth, SafeDevice::current_pcie_link_width)
                 .and_then(real),
             power_limit: port
-                .safe(caller, CallId::EnforcedPowerLimit, |device| device.enforced_power_limit())
+                .safe(caller, CallId::EnforcedPowerLimit, SafeDevice::enforced_power_limit)
                 .and_then(watts),
             encoder: port
-                .safe(caller, CallId::EncoderUtilization, |device| device.encoder_utilization())
+                .safe(caller, CallId::EncoderUtilization, SafeDevice::encoder_utilization)
                 .and_then(|info| share(info.utilization)),
             decoder: port
-                .safe(caller, CallId::DecoderUtilization, |device| device.decoder_utilization())
+                .safe(caller, CallId::DecoderUtilization, SafeDevice::decoder_utilization)
                 .and_then(|info| share(info.utilization)),
             fan: port
                 .safe(caller, CallId::FanSpeed, |device| device.fan_speed(0))
                 .and_then(real)
                 // May exceed 100: it is the intended speed in parts of the maximum.
                 .map(|speed| crate::units::Percent(speed as f32)),
-            recovery_action: recovery_action.and_then(|value| value.number()),
+            recovery_action: recovery_action.and_then(FieldValue::number),
         }
     }
 
@@ -97,7 +97,7 @@ impl Device {
         if self.live.reads.is_multiple_of(MARGIN_EVERY) {
             self.live.margin = self
                 .port
-                .raw(caller, CallId::MarginTemperature, |device| device.margin_temperature())
+                .raw(caller, CallId::MarginTemperature, RawDevice::margin_temperature)
                 .and_then(|value| celsius(i64::from(value)));
         }
         self.live.reads = self.live.reads.wrapping_add(1);

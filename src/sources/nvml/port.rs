@@ -25,7 +25,7 @@ pub(super) struct Handle {
 /// for seconds. What it once called unsupported is not asked again (probe once); the cheap calls of the 10 Hz
 /// tier are the exception, as a mode may come back without the device being opened anew.
 pub(super) struct Port {
-    handle: Option<Handle>,
+    handle: Result<Handle, Failure>,
     lost: bool,
     unsupported: BTreeSet<(CallId, u32)>,
     numbering: Numbering,
@@ -39,24 +39,38 @@ impl Port {
         driver: Option<DriverVersion>,
     ) -> Self {
         let raw = RawDevice::new(nvml, &device);
-        Self { handle: Some(Handle { safe: device, raw }), ..Self::lost(driver) }
+        Self { handle: Ok(Handle { safe: device, raw }), ..Self::refused(driver, Failure::MISSING) }
     }
 
-    /// A device that has no handle.
-    pub(super) fn lost(driver: Option<DriverVersion>) -> Self {
+    /// A device that the driver gave no handle for, and why.
+    pub(super) fn refused(driver: Option<DriverVersion>, reason: Failure) -> Self {
         Self {
-            handle: None,
+            handle: Err(reason),
             lost: false,
             unsupported: BTreeSet::new(),
-            // A driver that hides its version is taken for the newest layout of lists and the older numbering, as
-            // the wrapper does.
+            // A driver that hides its version is taken for one with the older numbering, as the wrapper does, and
+            // the newer process list, which all but a few have.
             numbering: driver.map_or(Numbering::Cuda12, DriverVersion::numbering),
             process_list: driver.map_or(ProcessListVersion::V3, DriverVersion::process_list),
         }
     }
 
-    pub(super) const fn is_lost(&self) -> bool {
-        self.lost || self.handle.is_none()
+    /// The way to a MIG instance of this device.
+    pub(super) fn instance(&self, device: SafeDevice<'static>) -> Self {
+        let raw = RawDevice::new(device.nvml(), &device);
+        Self {
+            handle: Ok(Handle { safe: device, raw }),
+            lost: false,
+            unsupported: BTreeSet::new(),
+            numbering: self.numbering,
+            process_list: self.process_list,
+        }
+    }
+
+    /// Whether the device is gone. One that this user may not open is not gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+            || self.handle.as_ref().err().is_some_and(|reason| *reason != Failure::Code(code::NO_PERMISSION))
     }
 
     /// Makes the call `id`; `variant` tells its arguments apart (which clock, which threshold).
@@ -67,9 +81,10 @@ impl Port {
         variant: u32,
         call: impl FnOnce(&Handle) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let Some(handle) = self.handle.as_ref().filter(|_| !self.lost) else {
+        if self.lost {
             return Err(Failure::Code(code::GPU_IS_LOST));
-        };
+        }
+        let handle = self.handle.as_ref().map_err(Clone::clone)?;
         if self.unsupported.contains(&(id, variant)) {
             return Err(Failure::Code(code::NOT_SUPPORTED));
         }
@@ -143,6 +158,11 @@ impl Port {
             Err(failure) => asked.iter().map(|_| Err(failure.clone())).collect(),
         };
         for ((field, scope), answer) in asked.into_iter().zip(answers) {
+            // A field that this driver does not know, or not in this scope.
+            let answer = match answer {
+                Err(Failure::Code(code::INVALID_ARGUMENT)) => Err(Failure::Code(code::NOT_SUPPORTED)),
+                other => other,
+            };
             if let Err(failure) = &answer {
                 self.note(failure, CallId::FieldValues, field);
             }

@@ -95,10 +95,13 @@ fn read_one(
     }
 }
 
+/// PID, GPU instance, compute instance.
+type ProcessKey = (u32, Option<u32>, Option<u32>);
+
 /// One entry per process and MIG instance. A process in both lists is both; one that MPS lists runs through MPS.
 /// The lists give the same memory for the same process, so it is not added up.
 fn merge(compute: &[ProcessEntry], graphics: &[ProcessEntry], mps: &[ProcessEntry]) -> Vec<ProcessOnGpu> {
-    let mut merged: BTreeMap<(u32, Option<u32>, Option<u32>), (ProcessKind, Option<u64>)> = BTreeMap::new();
+    let mut merged: BTreeMap<ProcessKey, (ProcessKind, Option<u64>)> = BTreeMap::new();
     let lists = [(ProcessKind::Compute, compute), (ProcessKind::Graphics, graphics), (ProcessKind::Mps, mps)];
     for (kind, entry) in lists.iter().flat_map(|(kind, list)| list.iter().map(|entry| (*kind, entry))) {
         // PID 0 is a hole that the driver left while a process went away.

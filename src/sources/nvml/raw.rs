@@ -224,6 +224,12 @@ impl RawDevice {
         Ok((u32::from(out.state), out.status, None))
     }
 
+    /// Kind of the other end of a link: 0 GPU, 1 NPU, 2 switch, 255 unknown. The wrapper's call answers "unknown"
+    /// always: it lets the driver write to a copy.
+    pub(super) fn nvlink_remote_type(self, link: u32) -> Result<u32, Failure> {
+        Ok(get!(self, nvmlDeviceGetNvLinkRemoteDeviceType(link), 0))
+    }
+
     pub(super) fn gpu_instance(self) -> Result<u32, Failure> {
         Ok(get!(self, nvmlDeviceGetGpuInstanceId(), 0))
     }

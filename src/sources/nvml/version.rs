@@ -63,10 +63,9 @@ impl Numbering {
     /// The number this driver gives to a field named by its number of today.
     pub(super) const fn of(self, field: u32) -> u32 {
         match (self, field) {
-            (Self::Cuda13Update1, _) => field,
             (Self::Cuda12, 269..=273) => field - 18,
             (Self::Cuda12, 251..=268) => field + 5,
-            (Self::Cuda12, _) => field,
+            _ => field,
         }
     }
 }
