@@ -59,11 +59,19 @@ impl Device {
 
 impl Ring {
     fn read(&mut self, port: &mut Port, caller: &Caller) -> Reading<Vec<TimedValue>> {
+        self.restart_after(caller.wall_us());
         let (kind, last_us, room) = (self.kind, self.last_us, &mut self.room);
         let answer = port
             .attempt(caller, CallId::Samples, kind, |handle| handle.raw.samples(kind, last_us, room))
             .map_err(|failure| Absence::from(&failure))?;
         Ok(self.accept(&answer))
+    }
+
+    /// The stamps are the wall clock's: when that was set back, nothing would be new until it has caught up.
+    const fn restart_after(&mut self, wall_us: u64) {
+        if self.last_us > wall_us {
+            self.last_us = 0;
+        }
     }
 
     /// Keeps what is new and makes sense, and moves on to the newest.
@@ -97,6 +105,16 @@ mod tests {
         assert_eq!(second, [TimedValue { at_us: 60_000, value: 0.0 }]);
         assert_eq!(ring.accept(&[]), []);
         assert_eq!(ring.last_us, 60_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_silence_the_buffer() {
+        let mut ring = BufferState::default().power;
+        ring.accept(&[(9_000_000, 1_000.0)]);
+        ring.restart_after(9_500_000);
+        assert_eq!(ring.last_us, 9_000_000);
+        ring.restart_after(2_000_000);
+        assert_eq!(ring.accept(&[(1_900_000, 1_000.0)]).len(), 1);
     }
 
     #[test]

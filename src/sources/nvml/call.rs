@@ -290,6 +290,11 @@ impl Caller {
         (self.clock.mono)()
     }
 
+    /// The wall clock in µs, as the driver stamps its samples; 0 before 1970.
+    pub(super) fn wall_us(&self) -> u64 {
+        u64::try_from((self.clock.wall)().0).unwrap_or(0)
+    }
+
     /// Runs `call`, which calls the driver function `id`.
     pub fn call<T>(&self, id: CallId, call: impl FnOnce() -> T) -> T {
         if self.slot.thread.load(Ordering::Relaxed) == 0 {

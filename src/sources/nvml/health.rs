@@ -15,30 +15,19 @@ use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, RetirementCau
 const FIELD_REMAPPED: [u32; 4] = [142, 143, 144, 145];
 /// Energy since the driver loaded, mJ; 3 to 4 ms of the group's time.
 const FIELD_ENERGY: u32 = 83;
-/// NVLink errors of all links: replay, recovery, CRC of flits, CRC of data.
-const FIELD_NVLINK_TOTALS: [u32; 4] = [52, 59, 38, 45];
 /// Millijoules in a joule.
 const MILLI: f64 = 1e3;
 
 impl Device {
     /// Reads the slow group.
     pub fn health(&mut self, caller: &Caller) -> Health {
+        let nvlink_errors = self.nvlink_errors(caller);
         let port = &mut self.port;
         let [corrected, uncorrected, pending, failed] = FIELD_REMAPPED;
-        let [replay, recovery, crc_flit, crc_data] = FIELD_NVLINK_TOTALS;
-        let [corrected, uncorrected, pending, failed, energy, replay, recovery, crc_flit, crc_data] = port
-            .fields(
-                caller,
-                [corrected, uncorrected, pending, failed, FIELD_ENERGY, replay, recovery, crc_flit, crc_data]
-                    .map(|field| (field, 0)),
-            );
+        let [corrected, uncorrected, pending, failed, energy] = port
+            .fields(caller, [(corrected, 0), (uncorrected, 0), (pending, 0), (failed, 0), (FIELD_ENERGY, 0)]);
         let counter = |value: Reading<FieldValue>| value.and_then(FieldValue::counter);
         let flag = |value: Reading<FieldValue>| counter(value).map(|value| value != 0);
-        let crc = sum(&[counter(crc_flit), counter(crc_data)]);
-        let totals = [counter(replay), counter(recovery), crc];
-        let nvlink_errors = sum(&totals);
-        self.links.set_totals(totals);
-
         let ecc_mode = port.safe(caller, CallId::EccMode, SafeDevice::is_ecc_enabled);
         let mut ecc = |error: MemoryError, counter: EccCounter| {
             let variant = error.as_c() * 2 + counter.as_c();
@@ -116,18 +105,6 @@ impl Device {
     }
 }
 
-/// The sum of the counters that there are; the first reason when there is none.
-fn sum(counters: &[Reading<u64>]) -> Reading<u64> {
-    let known: Vec<u64> = counters.iter().flatten().copied().collect();
-    if known.is_empty() {
-        return Err(counters
-            .iter()
-            .find_map(|counter| counter.clone().err())
-            .unwrap_or(Absence::NotSupported));
-    }
-    Ok(known.into_iter().fold(0, u64::saturating_add))
-}
-
 /// MIG mode now and after the next reset.
 pub(super) fn mig_mode(port: &mut Port, caller: &Caller) -> Reading<(bool, bool)> {
     port.safe(caller, CallId::MigMode, SafeDevice::mig_mode)
@@ -161,13 +138,6 @@ fn fabric_readings(answer: Result<(u32, u32, Option<u32>), Failure>) -> Fabric {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn totals_add_up_what_there_is() {
-        assert_eq!(sum(&[Ok(2), Err(Absence::NotSupported), Ok(3)]), Ok(5));
-        assert_eq!(sum(&[Err(Absence::Lost), Err(Absence::NotSupported)]), Err(Absence::Lost));
-        assert_eq!(sum(&[Ok(u64::MAX), Ok(1)]), Ok(u64::MAX));
-    }
 
     #[test]
     fn an_older_fabric_structure_has_no_health() {

@@ -1,11 +1,14 @@
-//! NVLinks one by one. Their state is cheap; an error counter costs 0.8 ms for each link and kind, so those are
-//! read only when the total of the kind has moved.
+//! NVLinks one by one: state, other end, errors.
+//!
+//! Where the error counts come from depends on the GPU. Before Hopper the fields of all links together are true and
+//! cheap, and the links' own counters (0.8 ms each) are read only when a total has moved. From Hopper on those
+//! totals answer success and zero whatever happens; there the links' own fields are read, all in one call.
 
 use super::Device;
 use super::call::{CallId, Caller};
 use super::error::{Failure, code};
 use super::port::Port;
-use super::raw::FieldValue;
+use super::raw::{FieldValue, RawDevice};
 use super::version::pci_address;
 use crate::model::{Absence, NvLink, Reading};
 use nvml_wrapper::enum_wrappers::nv_link::ErrorCounter;
@@ -14,6 +17,12 @@ use std::sync::Arc;
 /// Number of links. The only bound that holds: past it NVML answers `INVALID_ARGUMENT`, and the header's maximum
 /// has grown twice.
 const FIELD_NVLINKS: u32 = 91;
+/// Errors of all links: replay, recovery, CRC of flits, CRC of data. True before Hopper only.
+const FIELD_TOTALS: [u32; 4] = [52, 59, 38, 45];
+/// Errors of the link that is the scope: replay, recovery, CRC.
+const FIELD_OF_LINK: [u32; KINDS] = [161, 162, 163];
+/// `nvmlDeviceArchitecture_t` of Hopper.
+const HOPPER: u32 = 9;
 /// More links than any GPU has.
 const MOST_LINKS: u32 = 64;
 /// Kinds of errors: replay, recovery, CRC.
@@ -33,14 +42,18 @@ type Errors = [Reading<u64>; KINDS];
 #[derive(Debug)]
 pub(super) struct LinkState {
     count: Option<u32>,
-    /// Totals of all links per kind, from the slow group.
+    /// Whether the totals can be believed; `None` before the first reading.
+    totals_true: Option<bool>,
+    /// The links' own fields answer nothing: their counters are asked instead.
+    no_link_fields: bool,
+    /// Totals of all links per kind.
     totals: Errors,
     /// The totals at which the links were read one by one.
     read_at: [Option<u64>; KINDS],
     links: Vec<KnownLink>,
 }
 
-/// What stays true of a link.
+/// What is known of a link.
 #[derive(Clone, Debug)]
 struct KnownLink {
     remote: Option<(Reading<u32>, Reading<Arc<str>>)>,
@@ -53,14 +66,21 @@ const fn not_requested() -> Errors {
 
 impl Default for LinkState {
     fn default() -> Self {
-        Self { count: None, totals: not_requested(), read_at: [None; KINDS], links: Vec::new() }
+        Self {
+            count: None,
+            totals_true: None,
+            no_link_fields: false,
+            totals: not_requested(),
+            read_at: [None; KINDS],
+            links: Vec::new(),
+        }
     }
 }
 
 /// How the links' own counters of a kind come about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Plan {
-    /// As they were.
+    /// As they are known.
     Keep,
     /// The total is zero, and so is each of its parts.
     Zero,
@@ -69,30 +89,75 @@ enum Plan {
 }
 
 impl LinkState {
-    /// Takes the totals of all links: replay, recovery, CRC.
-    pub(super) fn set_totals(&mut self, totals: Errors) {
-        self.totals = totals;
-    }
-
     /// The number of links, where it is known already.
     pub(super) fn set_count(&mut self, count: u32) {
         self.count = Some(count.min(MOST_LINKS));
     }
 
     fn plan(&self, kind: usize) -> Plan {
-        match (self.totals.get(kind), self.read_at.get(kind)) {
-            (Some(Ok(0)), _) => Plan::Zero,
-            (Some(Ok(total)), Some(read_at)) if *read_at != Some(*total) => Plan::Read,
+        match (self.totals_true, self.totals.get(kind), self.read_at.get(kind)) {
+            (Some(true), Some(Ok(0)), _) => Plan::Zero,
+            (Some(true), Some(Ok(total)), Some(read_at)) if *read_at != Some(*total) => Plan::Read,
             _ => Plan::Keep,
         }
+    }
+
+    fn set_totals(&mut self, [replay, recovery, crc_flit, crc_data]: [Reading<u64>; 4]) {
+        self.totals = [replay, recovery, sum([&crc_flit, &crc_data])];
+    }
+
+    /// Takes the answers of the links' own fields, link by link.
+    fn set_link_fields(&mut self, answers: Vec<Reading<FieldValue>>) {
+        let mut answers = answers.into_iter().map(|answer| answer.and_then(FieldValue::counter));
+        for link in 0..self.count.unwrap_or(0) {
+            let errors = std::array::from_fn(|_| answers.next().unwrap_or(Err(Absence::NotSupported)));
+            known_link(&mut self.links, link).errors = errors;
+        }
+    }
+
+    /// The errors of all links and kinds together.
+    fn sum_of_links(&self) -> Reading<u64> {
+        sum(self.links.iter().flat_map(|link| &link.errors))
     }
 }
 
 impl Device {
+    /// Errors of all links together, for the slow group; keeps what [`nvlinks`](Self::nvlinks) shows of each.
+    pub(super) fn nvlink_errors(&mut self, caller: &Caller) -> Reading<u64> {
+        let count = self.link_count(caller)?;
+        if count == 0 {
+            return Err(Absence::NotSupported);
+        }
+        if self.links.totals_true.is_none() {
+            let architecture = self.port.raw(caller, CallId::Architecture, RawDevice::architecture);
+            self.links.totals_true = Some(architecture.is_ok_and(|number| number < HOPPER));
+        }
+        if self.links.totals_true == Some(true) {
+            let totals = self.port.fields(caller, FIELD_TOTALS.map(|field| (field, 0)));
+            self.links.set_totals(totals.map(|value| value.and_then(FieldValue::counter)));
+            return sum(&self.links.totals);
+        }
+        if !self.links.no_link_fields {
+            let fields: Vec<_> =
+                (0..count).flat_map(|link| FIELD_OF_LINK.map(|field| (field, link))).collect();
+            let answers = self.port.field_list(caller, &fields);
+            self.links.no_link_fields =
+                answers.iter().all(|answer| matches!(answer, Err(Absence::NotSupported)));
+            self.links.set_link_fields(answers);
+        }
+        if self.links.no_link_fields {
+            for link in 0..count {
+                let known = known_link(&mut self.links.links, link);
+                read_errors(&mut self.port, caller, link, [Plan::Read; KINDS], &mut known.errors);
+            }
+        }
+        self.links.sum_of_links()
+    }
+
     /// State of each link: up or down, what is at its other end, its errors. Errors are known once
-    /// [`health`](Self::health) has read their totals.
+    /// [`health`](Self::health) has been read.
     pub fn nvlinks(&mut self, caller: &Caller) -> Vec<NvLink> {
-        let count = self.link_count(caller);
+        let count = self.link_count(caller).unwrap_or(0);
         let plans: [Plan; KINDS] = std::array::from_fn(|kind| self.links.plan(kind));
         let port = &mut self.port;
         let mut links = Vec::new();
@@ -104,7 +169,7 @@ impl Device {
                 break;
             }
             let known = known_link(&mut self.links.links, link);
-            read_errors(port, caller, link, &plans, &mut known.errors);
+            read_errors(port, caller, link, plans, &mut known.errors);
             let (remote_type, remote_pci) = match (&known.remote, &active) {
                 (Some(remote), _) => remote.clone(),
                 (None, Ok(true)) => known.remote.insert(read_remote(port, caller, link)).clone(),
@@ -123,25 +188,28 @@ impl Device {
                 crc_errors,
             });
         }
-        for ((read_at, total), plan) in self.links.read_at.iter_mut().zip(&self.links.totals).zip(plans) {
-            if plan != Plan::Keep && !self.port.is_lost() {
-                *read_at = total.as_ref().ok().copied();
+        if !self.port.is_lost() {
+            for ((read_at, total), plan) in self.links.read_at.iter_mut().zip(&self.links.totals).zip(plans) {
+                if plan != Plan::Keep {
+                    *read_at = total.as_ref().ok().copied();
+                }
             }
         }
         links
     }
 
-    fn link_count(&mut self, caller: &Caller) -> u32 {
-        if self.links.count.is_none() {
-            let [count] = self.port.fields(caller, [(FIELD_NVLINKS, 0)]);
-            match count.and_then(FieldValue::number) {
-                Ok(count) => self.links.set_count(count),
-                // No links at all, or a driver that cannot say.
-                Err(Absence::NotSupported) => self.links.set_count(0),
-                Err(_) => {}
-            }
+    fn link_count(&mut self, caller: &Caller) -> Reading<u32> {
+        if let Some(count) = self.links.count {
+            return Ok(count);
         }
-        self.links.count.unwrap_or(0)
+        let [count] = self.port.fields(caller, [(FIELD_NVLINKS, 0)]);
+        match count.and_then(FieldValue::number) {
+            Ok(count) => self.links.set_count(count),
+            // No links at all, or a driver that cannot say.
+            Err(Absence::NotSupported) => self.links.set_count(0),
+            Err(absence) => return Err(absence),
+        }
+        Ok(self.links.count.unwrap_or(0))
     }
 }
 
@@ -154,19 +222,37 @@ fn known_link(links: &mut Vec<KnownLink>, link: u32) -> &mut KnownLink {
     &mut links[index]
 }
 
-fn read_errors(port: &mut Port, caller: &Caller, link: u32, plans: &[Plan; KINDS], errors: &mut Errors) {
+/// The sum of the counters that there are; the first reason when there is none.
+fn sum<'a>(counters: impl IntoIterator<Item = &'a Reading<u64>>) -> Reading<u64> {
+    let mut total: Option<u64> = None;
+    let mut reason = Absence::NotSupported;
+    for counter in counters {
+        match counter {
+            Ok(count) => total = Some(total.unwrap_or(0).saturating_add(*count)),
+            Err(absence) if reason == Absence::NotSupported => reason = absence.clone(),
+            Err(_) => {}
+        }
+    }
+    total.ok_or(reason)
+}
+
+fn read_errors(port: &mut Port, caller: &Caller, link: u32, plans: [Plan; KINDS], errors: &mut Errors) {
     for ((plan, counters), errors) in plans.iter().zip(COUNTERS).zip(errors) {
         match plan {
             Plan::Keep => {}
             Plan::Zero => *errors = Ok(0),
             Plan::Read => {
-                *errors = counters.iter().try_fold(0u64, |sum, counter| {
-                    let variant = link * 8 + counter.as_c();
-                    port.safe_variant(caller, CallId::NvLinkErrors, variant, |device| {
-                        device.link_wrapper_for(link).error_counter(*counter)
+                let read: Vec<_> = counters
+                    .iter()
+                    .map(|counter| {
+                        // Which counter of which link: there are five counters.
+                        let variant = link * 8 + counter.as_c();
+                        port.safe_variant(caller, CallId::NvLinkErrors, variant, |device| {
+                            device.link_wrapper_for(link).error_counter(*counter)
+                        })
                     })
-                    .map(|count| sum.saturating_add(count))
-                });
+                    .collect();
+                *errors = sum(&read);
             }
         }
     }
@@ -193,8 +279,8 @@ mod tests {
     use super::*;
 
     fn with(total: Reading<u64>, read_at: Option<u64>) -> LinkState {
-        let mut state = LinkState::default();
-        state.set_totals([total, Ok(0), Err(Absence::NotSupported)]);
+        let mut state = LinkState { totals_true: Some(true), ..LinkState::default() };
+        state.set_totals([total, Ok(0), Err(Absence::NotSupported), Err(Absence::NotSupported)]);
         state.read_at = [read_at, None, None];
         state
     }
@@ -211,7 +297,39 @@ mod tests {
     fn a_total_of_zero_needs_no_reading_and_an_absent_one_gets_none() {
         let state = with(Err(Absence::Lost), None);
         assert_eq!([0, 1, 2].map(|kind| state.plan(kind)), [Plan::Keep, Plan::Zero, Plan::Keep]);
-        assert_eq!(LinkState::default().plan(0), Plan::Keep);
+    }
+
+    #[test]
+    fn totals_that_cannot_be_believed_decide_nothing() {
+        let mut state = with(Ok(0), None);
+        state.totals_true = Some(false);
+        assert_eq!(state.plan(0), Plan::Keep);
+    }
+
+    #[test]
+    fn fields_of_links_are_told_apart_by_position() {
+        let mut state = LinkState::default();
+        state.set_count(2);
+        let unsupported = || Err(Absence::NotSupported);
+        state.set_link_fields(vec![
+            Ok(FieldValue::U64(1)),
+            Ok(FieldValue::U32(2)),
+            unsupported(),
+            Ok(FieldValue::U64(4)),
+            Ok(FieldValue::U64(u64::MAX)),
+            Ok(FieldValue::U64(6)),
+        ]);
+        assert_eq!(known_link(&mut state.links, 0).errors, [Ok(1), Ok(2), Err(Absence::NotSupported)]);
+        assert_eq!(known_link(&mut state.links, 1).errors, [Ok(4), Err(Absence::NotSupported), Ok(6)]);
+        assert_eq!(state.sum_of_links(), Ok(13));
+    }
+
+    #[test]
+    fn sums_add_up_what_there_is() {
+        assert_eq!(sum(&[Ok(2), Err(Absence::NotSupported), Ok(3)]), Ok(5));
+        assert_eq!(sum(&[Err(Absence::NotSupported), Err(Absence::Lost)]), Err(Absence::Lost));
+        assert_eq!(sum(&[Ok(u64::MAX), Ok(1)]), Ok(u64::MAX));
+        assert_eq!(sum(&[]), Err(Absence::NotSupported));
     }
 
     #[test]
@@ -219,14 +337,5 @@ mod tests {
         let mut state = LinkState::default();
         state.set_count(u32::MAX);
         assert_eq!(state.count, Some(MOST_LINKS));
-    }
-
-    #[test]
-    fn a_links_place_is_its_number() {
-        let mut links = Vec::new();
-        known_link(&mut links, 2).errors = [Ok(1), Ok(2), Ok(3)];
-        assert_eq!(links.len(), 3);
-        assert_eq!(known_link(&mut links, 0).errors, not_requested());
-        assert_eq!(known_link(&mut links, 2).errors, [Ok(1), Ok(2), Ok(3)]);
     }
 }

@@ -142,35 +142,50 @@ impl Port {
         caller: &Caller,
         fields: [(u32, u32); N],
     ) -> [Reading<FieldValue>; N] {
-        let key = |field| (CallId::FieldValues, field);
-        let asked: Vec<_> =
-            fields.iter().copied().filter(|(field, _)| !self.unsupported.contains(&key(*field))).collect();
+        let unsupported = |(field, _): &(u32, u32)| self.unsupported.contains(&(CallId::FieldValues, *field));
+        let asked: Vec<_> = fields.iter().copied().filter(|request| !unsupported(request)).collect();
+        let answers = self.field_batch(caller, &asked);
         let mut readings = fields.map(|_| Err(Absence::NotSupported));
-        if asked.is_empty() {
-            return readings;
-        }
-        let numbering = self.numbering;
-        let request: Vec<_> = asked.iter().map(|(field, scope)| (numbering.of(*field), *scope)).collect();
-        let answer =
-            self.attempt(caller, CallId::FieldValues, BATCH, |handle| handle.raw.field_values(&request));
-        let answers = match answer {
-            Ok(answers) => answers,
-            Err(failure) => asked.iter().map(|_| Err(failure.clone())).collect(),
-        };
-        for ((field, scope), answer) in asked.into_iter().zip(answers) {
-            // A field that this driver does not know, or not in this scope.
-            let answer = match answer {
-                Err(Failure::Code(code::INVALID_ARGUMENT)) => Err(Failure::Code(code::NOT_SUPPORTED)),
-                other => other,
-            };
+        for (request, answer) in asked.into_iter().zip(answers) {
             if let Err(failure) = &answer {
-                self.note(failure, CallId::FieldValues, field);
+                self.note(failure, CallId::FieldValues, request.0);
             }
-            let position = fields.iter().position(|request| *request == (field, scope));
+            let position = fields.iter().position(|field| *field == request);
             if let Some(reading) = position.and_then(|position| readings.get_mut(position)) {
                 *reading = answer.map_err(|failure| Absence::from(&failure));
             }
         }
         readings
+    }
+
+    /// The same for a list of scopes that is known at run time only (links). What is unsupported is not remembered.
+    pub(super) fn field_list(&mut self, caller: &Caller, fields: &[(u32, u32)]) -> Vec<Reading<FieldValue>> {
+        let answers = self.field_batch(caller, fields);
+        answers.into_iter().map(|answer| answer.map_err(|failure| Absence::from(&failure))).collect()
+    }
+
+    fn field_batch(&mut self, caller: &Caller, fields: &[(u32, u32)]) -> Vec<Result<FieldValue, Failure>> {
+        if fields.is_empty() {
+            return Vec::new();
+        }
+        let numbering = self.numbering;
+        let request: Vec<_> = fields.iter().map(|(field, scope)| (numbering.of(*field), *scope)).collect();
+        let answer =
+            self.attempt(caller, CallId::FieldValues, BATCH, |handle| handle.raw.field_values(&request));
+        let answers = match answer {
+            Ok(answers) => answers,
+            Err(failure) => vec![Err(failure); fields.len()],
+        };
+        for failure in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            self.lost |= failure.is_lost();
+        }
+        answers
+            .into_iter()
+            .map(|answer| match answer {
+                // A field that this driver does not know, or not in this scope.
+                Err(Failure::Code(code::INVALID_ARGUMENT)) => Err(Failure::Code(code::NOT_SUPPORTED)),
+                other => other,
+            })
+            .collect()
     }
 }

@@ -15,6 +15,11 @@ const FIRST_ROOM: usize = 32;
 /// Utilisation samples that a first reading has room for: the driver's ring holds about a hundred per process.
 const FIRST_SAMPLES: usize = 256;
 
+/// How far a first reading looks back: two of the driver's sampling periods of up to a second.
+const FIRST_LOOK_BACK_US: u64 = 2_000_000;
+/// A last timestamp older than this no longer says what a process does now; readings are at most 5 s apart.
+const LONGEST_LOOK_BACK_US: u64 = 10_000_000;
+
 /// What is kept between readings.
 #[derive(Debug)]
 pub(super) struct ProcessState {
@@ -40,11 +45,11 @@ impl Device {
     /// processes have none.
     pub fn process_utilization(&mut self, caller: &Caller) -> Reading<Vec<ProcessUtilization>> {
         let state = &mut self.processes;
+        let since_us = utilization_since(state.last_seen_us, caller.wall_us());
         let samples = self.port.raw(caller, CallId::ProcessUtilization, |device| {
-            device.process_utilization(state.last_seen_us, &mut state.sample_room)
+            device.process_utilization(since_us, &mut state.sample_room)
         })?;
-        let (means, newest) = mean_utilization(&samples, state.last_seen_us);
-        // Without it the driver averages over all that its ring holds.
+        let (means, newest) = mean_utilization(&samples, since_us);
         state.last_seen_us = newest;
         Ok(means)
     }
@@ -132,6 +137,17 @@ fn merge(compute: &[ProcessEntry], graphics: &[ProcessEntry], mps: &[ProcessEntr
         .collect()
 }
 
+/// From when on samples are asked for: from the newest one seen, as without it the driver averages over all that
+/// its ring holds. The first time, after a long pause, and when the wall clock (the driver's stamp) was set back:
+/// from a little while ago.
+const fn utilization_since(last_seen_us: u64, wall_us: u64) -> u64 {
+    if last_seen_us > wall_us || wall_us - last_seen_us > LONGEST_LOOK_BACK_US {
+        wall_us.saturating_sub(FIRST_LOOK_BACK_US)
+    } else {
+        last_seen_us
+    }
+}
+
 /// The mean of each process's samples since `since_us`, and the newest timestamp seen.
 fn mean_utilization(samples: &[UtilizationSample], since_us: u64) -> (Vec<ProcessUtilization>, u64) {
     let mut sums: BTreeMap<u32, ([u64; 4], u64)> = BTreeMap::new();
@@ -209,6 +225,16 @@ mod tests {
         assert_eq!(newest, 300);
         let shares: Vec<_> = means.iter().map(|p| (p.pid, p.sm.0, p.memory.0)).collect();
         assert_eq!(shares, [(7, 80.0, 10.0), (8, 4.0, 10.0)]);
+    }
+
+    #[test]
+    fn a_reading_goes_on_where_the_last_one_ended_or_looks_back_a_little() {
+        let wall = 1_795_000_000_000_000;
+        assert_eq!(utilization_since(wall - 5_000_000, wall), wall - 5_000_000);
+        assert_eq!(utilization_since(0, wall), wall - 2_000_000, "the first reading");
+        assert_eq!(utilization_since(wall - 60_000_000, wall), wall - 2_000_000, "after a pause");
+        assert_eq!(utilization_since(wall + 3_600_000_000, wall), wall - 2_000_000, "the clock was set back");
+        assert_eq!(utilization_since(0, 0), 0);
     }
 
     #[test]

@@ -6,76 +6,18 @@
 
 #![allow(unsafe_code, reason = "the driver library is a C library, called through its raw symbols here only")]
 
-use super::error::{Failure, OpenError, code};
+mod gpm;
+mod library;
+
+pub(super) use gpm::GpmSample;
+pub(super) use library::hold_library;
+pub use library::leave;
+
+use super::error::{Failure, code};
 use super::version::struct_version;
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings as sys;
-use std::ffi::{OsStr, OsString, c_int};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
-/// Names under which the library is looked for: by the loader's path, then where WSL2 and NixOS keep it.
-const LIBRARY_NAMES: [&str; 3] =
-    ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1", "/run/opengl-driver/lib/libnvidia-ml.so.1"];
-
-/// Libraries that were loaded and are held for good, so that trying again loads nothing twice.
-static HELD: Mutex<Vec<OsString>> = Mutex::new(Vec::new());
-
-unsafe extern "C" {
-    fn _exit(status: c_int) -> !;
-}
-
-/// Ends the process at once: no exit handlers and no destructors of the driver library run. With a thread stuck
-/// in a driver call those wait for the same lock and the process never ends.
-pub fn leave(status: i32) -> ! {
-    // SAFETY: `_exit` takes any status, and does not return.
-    unsafe { _exit(status) }
-}
-
-/// Loads the library and holds it for good; gives the name it was found under.
-pub(super) fn hold_library(path: Option<&Path>) -> Result<OsString, OpenError> {
-    let Some(path) = path else {
-        return hold_default();
-    };
-    // A bare file name would be looked for on the loader's path, not here.
-    let file = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-    match hold(file.as_os_str()) {
-        Ok(()) => Ok(file.into_os_string()),
-        Err(reason) => Err(OpenError::NotALibrary { path: path.to_owned(), reason }),
-    }
-}
-
-fn hold_default() -> Result<OsString, OpenError> {
-    let mut reasons = Vec::new();
-    for name in LIBRARY_NAMES {
-        match hold(OsStr::new(name)) {
-            Ok(()) => return Ok(name.into()),
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    // A file that is there and does not load (wrong architecture, a missing dependency) is another story than
-    // none at all.
-    match reasons.into_iter().find(|reason| !reason.contains("No such file")) {
-        Some(name) => Err(OpenError::Other { code: 0, name }),
-        None => Err(OpenError::NoLibrary),
-    }
-}
-
-fn hold(name: &OsStr) -> Result<(), String> {
-    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    if held.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    // SAFETY: loading runs the library's initialisers: NVIDIA's own, or those of the file the user named.
-    let library = unsafe { sys::NvmlLib::new(name) }.map_err(|error| error.to_string())?;
-    if library.nvmlInit_v2.is_err() {
-        return Err("it has no symbol nvmlInit_v2".to_owned());
-    }
-    // Never unloaded: unloading runs the driver library's destructors, and code of it may still run.
-    std::mem::forget(library);
-    held.push(name.to_owned());
-    Ok(())
-}
+use std::ffi::c_int;
 
 /// A plain C structure or number of which all-zero bytes are a value.
 ///
@@ -333,35 +275,6 @@ impl RawDevice {
             })
             .collect())
     }
-
-    /// Metrics between two GPM samples, in the order of `metrics`.
-    pub(super) fn gpm_metrics(
-        self,
-        older: &GpmSample,
-        newer: &GpmSample,
-        metrics: &[u32],
-    ) -> Result<Vec<Result<f64, Failure>>, Failure> {
-        let function = self.library.nvmlGpmMetricsGet.as_ref().ok().ok_or(Failure::MISSING)?;
-        let mut request = sys::nvmlGpmMetricsGet_t {
-            version: sys::NVML_GPM_METRICS_GET_VERSION,
-            numMetrics: 0,
-            sample1: older.buffer,
-            sample2: newer.buffer,
-            metrics: [sys::nvmlGpmMetric_t::zeroed(); 210],
-        };
-        for (slot, metric) in request.metrics.iter_mut().zip(metrics) {
-            slot.metricId = *metric;
-            request.numMetrics += 1;
-        }
-        // SAFETY: both buffers came from `nvmlGpmSampleAlloc`, and `numMetrics` entries are set.
-        Failure::check(unsafe { function(&raw mut request) })?;
-        Ok(request
-            .metrics
-            .iter()
-            .take(metrics.len())
-            .map(|metric| Failure::check(metric.nvmlReturn).map(|()| metric.value))
-            .collect())
-    }
 }
 
 /// How many times a growing list is asked for again before giving up on it.
@@ -458,45 +371,6 @@ impl FieldValue {
             Self::U64(value) => value as f64,
             Self::I64(value) => value as f64,
             Self::F64(value) => value,
-        }
-    }
-}
-
-/// A buffer for a GPM sample. It is kept and filled again; never freed, as a device lives as long as the process.
-pub(super) struct GpmSample {
-    buffer: sys::nvmlGpmSample_t,
-}
-
-// SAFETY: the buffer is plain memory of the library's, owned by this value alone.
-unsafe impl Send for GpmSample {}
-
-impl GpmSample {
-    pub(super) fn new(device: RawDevice) -> Result<Self, Failure> {
-        let function = device.library.nvmlGpmSampleAlloc.as_ref().ok().ok_or(Failure::MISSING)?;
-        let mut buffer = std::ptr::null_mut();
-        // SAFETY: the function writes one pointer.
-        Failure::check(unsafe { function(&raw mut buffer) })?;
-        if buffer.is_null() {
-            Err(Failure::Nonsense("no buffer was given".into()))
-        } else {
-            Ok(Self { buffer })
-        }
-    }
-
-    /// Takes a sample of the device, or of one MIG GPU instance of it.
-    pub(super) fn take(&mut self, device: RawDevice, gpu_instance: Option<u32>) -> Result<(), Failure> {
-        let library = device.library;
-        match gpu_instance {
-            None => {
-                let function = library.nvmlGpmSampleGet.as_ref().ok().ok_or(Failure::MISSING)?;
-                // SAFETY: the buffer came from `nvmlGpmSampleAlloc`.
-                Failure::check(unsafe { function(device.handle, self.buffer) })
-            }
-            Some(instance) => {
-                let function = library.nvmlGpmMigSampleGet.as_ref().ok().ok_or(Failure::MISSING)?;
-                // SAFETY: as above.
-                Failure::check(unsafe { function(device.handle, instance, self.buffer) })
-            }
         }
     }
 }

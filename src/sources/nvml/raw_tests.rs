@@ -1,4 +1,6 @@
+use super::super::error::OpenError;
 use super::*;
+use std::path::Path;
 
 /// A driver list of `have` entries that behaves as documented.
 fn list(have: u32, calls: &mut u32, count: *mut u32, buffer: *mut u32) -> u32 {
