@@ -1,1 +1,154 @@
-//! Placeholder.
+//! The command line: argument types, and nothing else.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Shortest and longest interval between samples, in seconds. GPM needs 100 ms between two samples (nvml.h);
+/// the upper end keeps a stale screen from passing for a live one.
+pub const INTERVAL_RANGE: std::ops::RangeInclusive<f64> = 0.1..=60.0;
+
+/// Exit status of wrong usage (`EX_USAGE` of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
+/// What are my GPUs doing, what holds them back, which layer broke?
+#[derive(Debug, Parser)]
+#[command(name = "kgtop", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do; without a command: the terminal monitor of this machine
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of the monitor
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+    /// Options of every command
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct GlobalArgs {
+    /// Read /proc, /sys, /dev/kmsg, /etc, /var and /usr below this directory (a captured machine); NVML is then
+    /// off unless --nvml-lib names a library
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The NVML library to load in place of libnvidia-ml.so.1
+    #[arg(long, global = true, value_name = "FILE")]
+    pub nvml_lib: Option<PathBuf>,
+    /// Seconds between samples, 0.1 to 60
+    #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval)]
+    pub interval: Option<f64>,
+    /// Append what goes wrong inside kgtop to this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Read this config file in place of the user's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of the screen.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ScreenArgs {
+    /// Tab to open: its number or name
+    #[arg(long, global = true, value_name = "TAB")]
+    pub tab: Option<String>,
+    /// Theme: dark, light, high-contrast, or a TOML file
+    #[arg(long, global = true, value_name = "NAME|FILE")]
+    pub theme: Option<String>,
+    /// Remove every action from the screen
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Show these GPUs only: indexes, UUIDs or PCI addresses
+    #[arg(long, global = true, value_name = "LIST", value_delimiter = ',')]
+    pub gpu: Vec<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the monitor on an embedded recording or scenario
+    Demo {
+        /// Name of the demo; see --list
+        name: Option<String>,
+        /// List the embedded recordings and scenarios
+        #[arg(long)]
+        list: bool,
+    },
+    /// Record what is read, for replay
+    Record {
+        /// File to write (gzip members of JSON lines; mode 0600)
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: PathBuf,
+        /// Stop after this many seconds; without it, on Ctrl-C
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<f64>,
+        /// Replace users, hosts, UUIDs, serial numbers and commands by stand-ins
+        #[arg(long)]
+        redact: bool,
+    },
+    /// Show the monitor on a recording, or on a live stream on standard input (-)
+    Replay {
+        /// Recording, scenario (.toml) or - for standard input
+        file: PathBuf,
+        /// Speed of play
+        #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+        speed: f32,
+    },
+    /// Print the records as they are read, one JSON object a line
+    Stream {
+        /// Run as the monitor's collector: PID of the parent
+        #[arg(long, hide = true, value_name = "PPID")]
+        child: Option<i32>,
+    },
+    /// Print one snapshot and exit
+    Snapshot {
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t = SnapshotFormat::Text)]
+        format: SnapshotFormat,
+    },
+    /// Print one snapshot as Prometheus text, for a textfile collector
+    Export,
+}
+
+/// Forms of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SnapshotFormat {
+    /// One JSON object
+    Json,
+    /// One line per GPU
+    Csv,
+    /// For people
+    Text,
+}
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    let refuse = || {
+        format!(
+            "the interval must be a number of seconds from {} to {}",
+            INTERVAL_RANGE.start(),
+            INTERVAL_RANGE.end()
+        )
+    };
+    let seconds: f64 = text.parse().map_err(|_not_a_number| refuse())?;
+    if INTERVAL_RANGE.contains(&seconds) { Ok(seconds) } else { Err(refuse()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_interval_out_of_range_names_the_range() {
+        for bad in ["0", "-1", "NaN", "inf", "abc", "61", ""] {
+            let error = parse_interval(bad).unwrap_err();
+            assert!(error.contains("0.1 to 60"), "{bad}: {error}");
+        }
+        assert_eq!(parse_interval("0.5"), Ok(0.5));
+    }
+}

@@ -5,6 +5,7 @@
 //! * [`Reading`]: a value, or the reason why there is none. An absent reading never becomes a zero.
 //! * [`Deriver`]: folds records into snapshots; the same for live, replayed, remote and demo data.
 
+mod demand;
 mod derive;
 mod event;
 mod group;
@@ -15,6 +16,7 @@ mod reading;
 mod sample;
 mod snapshot;
 
+pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
 pub use event::{EventSource, RawEvent};
 pub use group::{

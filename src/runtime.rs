@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The wiring: which command does what, the one `select!` loop, the collector's process, and the clocks.
+
+mod child;
+mod clock;
+mod commands;
+mod feed;
+mod screen;
+
+use crate::cli::{Cli, EXIT_USAGE};
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the command line; the binary is this call.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no error worth telling.
+            let _closed = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    crate::terminal::install_hooks();
+    match commands::run(cli, clock::system()) {
+        Ok(code) => code,
+        Err(report) => commands::complain(&report),
+    }
+}

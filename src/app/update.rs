@@ -1,0 +1,219 @@
+//! The only place where state changes.
+
+use super::{Effect, Message, Mode, Motion, Overlay, Replay, ReplayProgress, Shown, SourceLife, State};
+use super::{gpus, processes};
+use crate::analysis::Judge;
+use crate::model::{Deriver, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines of the collector's standard error that are kept.
+const COLLECTOR_LOG_LINES: usize = 200;
+
+/// Takes a message in; gives what the runtime has to do about it.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    if is_intent(&message) {
+        state.notice = None;
+    }
+    let mut effects = dispatch(state, message);
+    let demand = state.demand();
+    if state.demanded != Some(demand) {
+        state.demanded = Some(demand);
+        effects.push(Effect::Demand(demand));
+    }
+    effects
+}
+
+/// Whether a person did it, rather than the source or the clock.
+const fn is_intent(message: &Message) -> bool {
+    !matches!(
+        message,
+        Message::Record(_)
+            | Message::Tick(..)
+            | Message::Resize(..)
+            | Message::SourceEnded { .. }
+            | Message::SourceStuck { .. }
+            | Message::CollectorStderr(_)
+            | Message::Replayed(_)
+            | Message::Restore(_)
+            | Message::Notify(_)
+    )
+}
+
+fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Record(record) => take_record(state, *record),
+        Message::Tick(mono, _) => {
+            state.ticked_first.get_or_insert(mono);
+            state.ticked = Some(mono);
+        }
+        Message::Resize(columns, rows) => state.size = (columns, rows),
+        Message::SourceEnded { reason, restarting_in } => {
+            state.source = SourceLife::Ended { reason, restarting_in };
+        }
+        Message::SourceStuck { pid, call } => state.source = SourceLife::Stuck { pid, call },
+        Message::CollectorStderr(line) => {
+            while state.collector_log.len() >= COLLECTOR_LOG_LINES {
+                state.collector_log.pop_front();
+            }
+            state.collector_log.push_back(line);
+        }
+        Message::Replayed(progress) => take_progress(state, progress),
+        Message::Restore(deriver) => restore(state, *deriver),
+        Message::Notify(text) => state.notice = Some(text),
+
+        Message::Quit => return vec![Effect::Quit],
+        Message::Suspend => return vec![Effect::Suspend],
+        Message::SelectTab(tab) => show_tab(state, tab),
+        Message::NextTab => show_tab(state, state.tab.moved(1)),
+        Message::PreviousTab => show_tab(state, state.tab.moved(-1)),
+        Message::ToggleFreeze => {
+            state.frozen = if state.frozen.is_some() { None } else { state.current.clone() };
+            state.refresh_rows();
+        }
+        Message::ShowHelp => state.overlay = Overlay::Help { scroll: 0 },
+        Message::ShowFindings => state.overlay = Overlay::Findings { scroll: 0 },
+        Message::ShowCollectorLog => {
+            state.overlay = Overlay::Notice {
+                title: "What the collector wrote to standard error".into(),
+                lines: state.collector_log.iter().cloned().collect(),
+                scroll: 0,
+            };
+        }
+        Message::CloseOverlay => state.overlay = Overlay::None,
+        Message::MoveOverlay { motion, last } => move_overlay(&mut state.overlay, motion, last),
+        Message::RestartCollector => return vec![Effect::RestartCollector],
+        Message::StartDemo => return start_demo(state),
+        Message::TogglePause => {
+            return replay(state, |replay| {
+                replay.paused = !replay.paused;
+                Effect::ReplayPause(replay.paused)
+            });
+        }
+        Message::Seek(seconds) => return replay(state, |replay| Effect::ReplaySeek(sought(replay, seconds))),
+        Message::Step(samples) => {
+            return replay(state, |replay| {
+                replay.paused = true;
+                Effect::ReplayStep(samples)
+            });
+        }
+        Message::Faster => return change_speed(state, true),
+        Message::Slower => return change_speed(state, false),
+        Message::Paste(text) => {
+            if state.processes.editing {
+                state.processes.type_text(&text);
+                state.refresh_rows();
+            }
+        }
+        Message::Gpus(intent) => {
+            let effects = gpus::update(state, intent);
+            state.refresh_rows();
+            return effects;
+        }
+        Message::Processes(intent) => return processes::update(state, intent),
+    }
+    Vec::new()
+}
+
+fn take_record(state: &mut State, record: Record) {
+    state.source = SourceLife::Running;
+    state.ticked = None;
+    state.ticked_first = None;
+    match &record {
+        Record::Header(header) => {
+            let other_machine = state.header.as_ref().is_some_and(|old| {
+                old.host.boot_id != header.host.boot_id || old.host.hostname != header.host.hostname
+            });
+            if other_machine {
+                forget(state);
+            }
+            state.settings.interval =
+                Duration::try_from_secs_f32(header.interval_seconds).unwrap_or(state.settings.interval);
+            state.header = Some(Arc::new(header.clone()));
+        }
+        Record::Inventory(inventory) => state.inventory = Some(Arc::new((**inventory).clone())),
+        _ => {}
+    }
+    if let Some(snapshot) = state.deriver.push(record) {
+        let verdicts = state.judge.push(&snapshot).into();
+        state.current = Some(Shown { snapshot: Arc::new(snapshot), verdicts });
+        if state.frozen.is_none() {
+            state.refresh_rows();
+        }
+    }
+}
+
+/// Another machine's data begins: nothing of the one before may stay on the screen.
+fn forget(state: &mut State) {
+    state.current = None;
+    state.frozen = None;
+    state.inventory = None;
+    state.judge = Judge::default();
+    state.processes.rows.clear();
+}
+
+fn take_progress(state: &mut State, progress: ReplayProgress) {
+    if let Mode::Replay(replay) = &mut state.mode {
+        replay.position = progress.position;
+        replay.length = progress.length.or(replay.length);
+        replay.at_end = progress.at_end;
+        replay.damage = progress.damage.or_else(|| replay.damage.take());
+    }
+}
+
+fn restore(state: &mut State, deriver: Deriver) {
+    state.deriver = deriver;
+    state.judge = Judge::default();
+    state.current = None;
+    state.frozen = None;
+    state.processes.rows.clear();
+}
+
+fn show_tab(state: &mut State, tab: super::Tab) {
+    state.tab = tab;
+    state.overlay = Overlay::None;
+    state.processes.editing = false;
+    state.refresh_rows();
+}
+
+/// The demo starts with a state of its own; what was chosen stays.
+fn start_demo(state: &mut State) -> Vec<Effect> {
+    let mut fresh = State::new(state.settings.clone(), Mode::Demo { name: String::new() });
+    fresh.size = state.size;
+    fresh.demanded = state.demanded;
+    *state = fresh;
+    vec![Effect::StartDemo(String::new())]
+}
+
+fn replay(state: &mut State, change: impl FnOnce(&mut Replay) -> Effect) -> Vec<Effect> {
+    match &mut state.mode {
+        Mode::Replay(replay) => vec![change(replay)],
+        _ => Vec::new(),
+    }
+}
+
+fn sought(replay: &Replay, seconds: i64) -> Duration {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let position =
+        if seconds < 0 { replay.position.saturating_sub(by) } else { replay.position.saturating_add(by) };
+    replay.length.map_or(position, |length| position.min(length))
+}
+
+fn change_speed(state: &mut State, faster: bool) -> Vec<Effect> {
+    replay(state, |replay| {
+        replay.speed = replay.next_speed(faster);
+        Effect::ReplaySpeed(replay.speed)
+    })
+}
+
+/// `last` is the last line that can stand at the top: what only the drawing knows comes with the message.
+fn move_overlay(overlay: &mut Overlay, motion: Motion, last: usize) {
+    let scroll = match overlay {
+        Overlay::None => return,
+        Overlay::Help { scroll }
+        | Overlay::Findings { scroll }
+        | Overlay::Process { scroll, .. }
+        | Overlay::Notice { scroll, .. } => scroll,
+    };
+    *scroll = motion.apply((*scroll).min(last), last.saturating_add(1));
+}

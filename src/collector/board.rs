@@ -1,0 +1,212 @@
+//! The board on which the threads post what they read and from which a tick takes it.
+
+use crate::model::{
+    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostProcess, PciDevice, ProcessFacts, SourceState,
+    SourceStatus, StuckCall,
+};
+use crate::model::{Demand, Reading};
+use crate::sources::nvml::CallSlot;
+use crate::units::{Clock, Mono};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::STUCK_AFTER;
+
+/// What the threads share.
+pub(super) struct Shared {
+    /// The clocks.
+    pub(super) clock: Clock,
+    /// Time between samples.
+    pub(super) interval: Duration,
+    board: Mutex<Board>,
+    posted: Condvar,
+}
+
+/// Everything posted since the last tick.
+#[derive(Default)]
+pub(super) struct Board {
+    /// GPUs in NVML order.
+    pub(super) gpus: Vec<GpuSlot>,
+    /// Slots of the threads that make calls about no GPU.
+    pub(super) others: Vec<Arc<CallSlot>>,
+    /// The round that is being read.
+    pub(super) round: u64,
+    /// The driver was opened, or refused to be.
+    pub(super) opened: bool,
+    /// The driver, once known.
+    pub(super) driver: Driver,
+    /// NVIDIA devices on the bus.
+    pub(super) pci: Vec<PciDevice>,
+    /// The host's side of the GPU processes.
+    pub(super) processes: Option<Grouped<Vec<HostProcess>>>,
+    /// Static facts of the GPU processes.
+    pub(super) facts: BTreeMap<crate::model::ProcessKey, ProcessFacts>,
+    /// Whether the host's PIDs are visible.
+    pub(super) host_pids_visible: Option<Reading<bool>>,
+    /// What the screen shows, and so what is worth reading.
+    pub(super) demand: Demand,
+    /// State of the sources, by name.
+    pub(super) sources: BTreeMap<&'static str, (SourceState, Arc<str>)>,
+    /// Counts up whenever something of the inventory changed.
+    pub(super) inventory_version: u64,
+    /// Why the collector has to leave.
+    pub(super) leaving: Option<Bye>,
+    /// The processes thread has posted for this round.
+    pub(super) processes_round: u64,
+}
+
+/// One GPU's place on the board.
+pub(super) struct GpuSlot {
+    /// Identity and limits, once read.
+    pub(super) info: Option<GpuInfo>,
+    /// Groups posted since the last tick.
+    pub(super) pending: GpuSample,
+    /// Last round that its thread finished.
+    pub(super) round: u64,
+    /// What its thread is calling right now.
+    pub(super) call: Arc<CallSlot>,
+    /// PIDs of its newest process list.
+    pub(super) pids: Vec<u32>,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Clock, interval: Duration) -> Arc<Self> {
+        // Until a monitor says what it shows, everything is wanted: a recording has no screen.
+        let board = Board { demand: Demand::all(), round: 1, ..Board::default() };
+        Arc::new(Self { clock, interval, board: Mutex::new(board), posted: Condvar::new() })
+    }
+
+    /// The board. A thread that panicked while it held the board left plain data behind: go on with it.
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the board and wakes whoever waits for it.
+    pub(super) fn post<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        let result = change(&mut self.board());
+        self.posted.notify_all();
+        result
+    }
+
+    /// Begins the next round.
+    pub(super) fn begin_round(&self, round: u64) {
+        self.post(|board| board.round = round);
+    }
+
+    /// Waits until every thread that is not stuck has posted for `round`, but no longer than `patience`.
+    pub(super) fn wait_for_round(&self, round: u64, patience: Duration) {
+        self.wait(patience, |board, now| board.complete(round, now) || board.leaving.is_some());
+    }
+
+    /// Waits, without limit, for a round after `done`; then, no longer than `patience`, for the GPUs' process
+    /// lists of that round. Gives the round.
+    pub(super) fn next_lists(&self, done: u64, patience: Duration) -> u64 {
+        let board = self.board();
+        let board = self
+            .posted
+            .wait_while(board, |board| board.round <= done)
+            .unwrap_or_else(PoisonError::into_inner);
+        let round = board.round;
+        drop(board);
+        self.wait(patience, |board, now| board.lists_complete(round, now));
+        round
+    }
+
+    /// Waits, without limit, for a round after `done`, or until `deadline`. Gives the round.
+    pub(super) fn round_or_deadline(&self, done: u64, deadline: Mono) -> u64 {
+        let patience = deadline.since((self.clock.mono)());
+        self.wait(patience, |board, _| board.round > done);
+        self.board().round
+    }
+
+    fn wait(&self, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {
+        let deadline = (self.clock.mono)().plus(patience);
+        let mut board = self.board();
+        loop {
+            let now = (self.clock.mono)();
+            if now >= deadline || until(&board, now) {
+                return;
+            }
+            let (guard, _timeout) =
+                self.posted.wait_timeout(board, deadline.since(now)).unwrap_or_else(PoisonError::into_inner);
+            board = guard;
+        }
+    }
+
+    pub(super) fn leaving(&self) -> Option<Bye> {
+        self.board().leaving.clone()
+    }
+
+    /// Asks for the collector to leave after this tick.
+    pub(super) fn leave(&self, reason: &str, restart: bool) {
+        self.post(|board| {
+            board.leaving.get_or_insert_with(|| Bye { reason: reason.into(), restart });
+        });
+    }
+}
+
+impl Board {
+    /// Whether all that can be expected of `round` is here.
+    fn complete(&self, round: u64, now: Mono) -> bool {
+        self.opened && self.lists_complete(round, now) && self.processes_round >= round
+    }
+
+    fn lists_complete(&self, round: u64, now: Mono) -> bool {
+        self.gpus.iter().all(|gpu| gpu.round >= round || stuck(&gpu.call, now).is_some())
+    }
+
+    /// PIDs that hold a GPU, each once.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        let mut pids: Vec<u32> = self.gpus.iter().flat_map(|gpu| gpu.pids.iter().copied()).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
+    }
+
+    /// Sets a source's state.
+    pub(super) fn source(&mut self, name: &'static str, state: SourceState, reason: &str) {
+        self.sources.insert(name, (state, reason.into()));
+    }
+
+    /// The sources as they go into a sample.
+    pub(super) fn source_list(&self) -> Vec<SourceStatus> {
+        self.sources
+            .iter()
+            .map(|(name, (state, reason))| SourceStatus {
+                name: (*name).into(),
+                state: *state,
+                reason: Arc::clone(reason),
+            })
+            .collect()
+    }
+
+    /// The calls that have not returned for too long, GPU by GPU, then the others.
+    pub(super) fn stuck_calls(&self, now: Mono) -> Vec<StuckCall> {
+        let gpus = self.gpus.iter().filter_map(|gpu| describe(&gpu.call, Some(&gpu.pending.id), now));
+        let others = self.others.iter().filter_map(|slot| describe(slot, None, now));
+        gpus.chain(others).collect()
+    }
+}
+
+fn stuck(slot: &CallSlot, now: Mono) -> Option<Mono> {
+    let (_, since) = slot.current()?;
+    (now.since(since) >= STUCK_AFTER).then_some(since)
+}
+
+fn describe(slot: &CallSlot, gpu: Option<&GpuId>, now: Mono) -> Option<StuckCall> {
+    let (call, since) = slot.current()?;
+    (now.since(since) >= STUCK_AFTER).then(|| StuckCall {
+        gpu: gpu.cloned(),
+        call: call.name().into(),
+        since,
+        wait_channel: slot.thread_id().and_then(wait_channel),
+        ended: false,
+    })
+}
+
+/// The kernel function a thread of this process waits in. Root only on most kernels, where others read `0`.
+fn wait_channel(thread: i32) -> Option<Arc<str>> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/wchan")).ok()?;
+    (!text.is_empty() && text != "0").then(|| text.into())
+}

@@ -1,0 +1,23 @@
+//! What the monitor tells its collector, on standard input: which groups are shown. The end of it is the end.
+
+use super::board::Shared;
+use super::writer::{Output, line, spawn};
+use crate::model::{Bye, Record};
+use crate::sources::nvml;
+use crate::stream::control::{self, Control};
+use std::io::BufRead;
+use std::sync::Arc;
+
+pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
+    spawn("control", move || {
+        for text in std::io::stdin().lock().lines() {
+            let Ok(text) = text else { break };
+            if let Ok(Some(Control::Demand(demand))) = control::decode(&text) {
+                shared.post(|board| board.demand = demand);
+            }
+        }
+        out.line(line(&Record::Bye(Bye { reason: "end_of_input".into(), restart: false })));
+        out.finish();
+        nvml::leave(0);
+    });
+}

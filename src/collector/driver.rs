@@ -1,0 +1,234 @@
+//! Opening the driver: on a thread of its own, since `nvmlInit` may never return; then one thread per GPU.
+
+use super::board::{GpuSlot, Shared};
+use super::writer::spawn;
+use super::{Options, gpu};
+use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
+use crate::sources::nvml::{self, Caller, Device, Session};
+use crate::sources::pci;
+use crate::sources::root::Root;
+use crate::units::{Clock, Mono};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often to look whether a driver that was absent, or a GPU that slept, is there now; and whether the loaded
+/// module is still the one that was opened.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+pub(super) fn start(options: &Options, shared: &Arc<Shared>) {
+    let root = options.root.clone();
+    let library = options.library.clone();
+    let use_nvml = options.use_nvml;
+    let shared = Arc::clone(shared);
+    spawn("driver", move || Opener { root, library, use_nvml, shared }.run());
+}
+
+struct Opener {
+    root: Root,
+    library: Option<PathBuf>,
+    use_nvml: bool,
+    shared: Arc<Shared>,
+}
+
+impl Opener {
+    fn run(&self) {
+        let caller = Caller::new(self.shared.clock);
+        self.shared.post(|board| board.others.push(caller.slot()));
+        let module = loop {
+            let module = self.look_around();
+            if !self.use_nvml {
+                self.without_driver(None);
+            } else if self.asleep() {
+                self.show_asleep();
+            } else {
+                match nvml::open(self.library.as_deref(), &caller) {
+                    Ok(session) => {
+                        self.begin(&session, &caller);
+                        break module;
+                    }
+                    Err(error) => self.without_driver(Some(&error.to_string())),
+                }
+            }
+            self.pause();
+        };
+        self.watch(&module);
+    }
+
+    /// Reads what sysfs knows without any driver.
+    fn look_around(&self) -> Reading<Arc<str>> {
+        let pci = pci::scan(&self.root);
+        let module = pci::module_version(&self.root);
+        self.shared.post(|board| {
+            if board.pci != pci || board.driver.module_version != module {
+                board.pci = pci;
+                board.driver.module_version = module.clone();
+                board.inventory_version += 1;
+            }
+            board.source("pci", SourceState::Ok, "");
+        });
+        module
+    }
+
+    fn asleep(&self) -> bool {
+        !pci::asleep(&self.shared.board().pci).is_empty()
+    }
+
+    fn show_asleep(&self) {
+        self.show_places();
+        self.shared.post(|board| {
+            board.opened = true;
+            board.source("nvml", SourceState::Unavailable, "the GPU sleeps and is left asleep");
+        });
+    }
+
+    /// GPUs that NVML does not serve stand on the board as what sysfs knows of them: asleep, without a driver, or
+    /// given to a virtual machine.
+    fn show_places(&self) {
+        let clock = self.shared.clock;
+        self.shared.post(|board| {
+            let places: Vec<GpuSlot> = board.pci.iter().map(|device| place_of(device, clock)).collect();
+            let unchanged = places.len() == board.gpus.len()
+                && places.iter().zip(&board.gpus).all(|(new, old)| {
+                    new.pending.id == old.pending.id && new.pending.state == old.pending.state
+                });
+            if !unchanged {
+                board.gpus = places;
+                board.inventory_version += 1;
+            }
+        });
+    }
+
+    fn without_driver(&self, error: Option<&str>) {
+        self.show_places();
+        self.shared.post(|board| {
+            let problem = pci::no_driver_explanation(&board.pci, &board.driver.module_version, error);
+            let problem: Option<Arc<str>> = problem.map(Into::into);
+            if board.driver.problem != problem || !board.opened {
+                board.driver.problem = problem;
+                board.inventory_version += 1;
+            }
+            board.opened = true;
+            let reason = match error {
+                Some(error) => error.to_owned(),
+                None => "not used: --root reads a captured machine".to_owned(),
+            };
+            board.source("nvml", SourceState::Unavailable, &reason);
+        });
+    }
+
+    fn begin(&self, session: &Session, caller: &Caller) {
+        let driver = session.driver(caller);
+        let mut devices = session.devices(caller);
+        self.suppose_addresses(&mut devices);
+        self.shared.post(|board| {
+            let module_version = board.driver.module_version.clone();
+            board.driver = Driver { module_version, ..driver };
+            board.gpus.clear();
+            board.source("nvml", SourceState::Ok, "");
+            board.inventory_version += 1;
+        });
+        for device in devices {
+            self.start_gpu(device);
+        }
+        let clock = self.shared.clock;
+        self.shared.post(|board| {
+            let unserved = |device: &&PciDevice| device.driver.as_deref() != Some("nvidia");
+            let places: Vec<GpuSlot> =
+                board.pci.iter().filter(unserved).map(|device| place_of(device, clock)).collect();
+            board.gpus.extend(places);
+        });
+        self.shared.post(|board| board.opened = true);
+    }
+
+    fn start_gpu(&self, device: Device) {
+        let caller = Caller::new(self.shared.clock);
+        let slot = GpuSlot {
+            info: None,
+            pending: GpuSample::new(
+                device.id(),
+                if device.is_lost() { GpuState::Lost } else { GpuState::Ok },
+            ),
+            round: 0,
+            call: caller.slot(),
+            pids: Vec::new(),
+        };
+        let place = self.shared.post(|board| {
+            board.gpus.push(slot);
+            board.gpus.len() - 1
+        });
+        let shared = Arc::clone(&self.shared);
+        spawn(&format!("gpu {}", device.index()), move || gpu::follow(place, device, &caller, &shared));
+    }
+
+    /// A GPU without a handle has lost its name too: if one address on the bus belongs to nobody else, it is its.
+    fn suppose_addresses(&self, devices: &mut [Device]) {
+        let board = self.shared.board();
+        let taken: Vec<Arc<str>> =
+            devices.iter().filter_map(|device| device.address().clone().ok()).collect();
+        let served = |pci: &&PciDevice| pci.driver.as_deref() == Some("nvidia");
+        let mut free = board
+            .pci
+            .iter()
+            .filter(served)
+            .map(|pci| &pci.address)
+            .filter(|address| !taken.contains(address));
+        for device in devices.iter_mut().filter(|device| device.address().is_err()) {
+            if let Some(address) = free.next() {
+                device.suppose_address(Arc::clone(address));
+            }
+        }
+    }
+
+    /// A driver that is loaded anew under us leaves every handle dead, and a GPU that comes back to the bus has
+    /// new ones: begin again with a fresh process.
+    fn watch(&self, opened: &Reading<Arc<str>>) {
+        let mut addresses = self.addresses();
+        loop {
+            self.pause();
+            let module = self.look_around();
+            if opened.is_ok() && &module != opened {
+                self.shared.leave("driver_reloaded", true);
+                return;
+            }
+            let now = self.addresses();
+            if now.iter().any(|address| !addresses.contains(address)) {
+                self.shared.leave("gpu_appeared", true);
+                return;
+            }
+            addresses = now;
+        }
+    }
+
+    fn addresses(&self) -> Vec<Arc<str>> {
+        self.shared.board().pci.iter().map(|pci| Arc::clone(&pci.address)).collect()
+    }
+
+    fn pause(&self) {
+        let now: Mono = (self.shared.clock.mono)();
+        self.shared.round_or_deadline(u64::MAX, now.plus(LOOK_AGAIN));
+    }
+}
+
+/// The place of a GPU that NVML does not serve.
+fn place_of(device: &PciDevice, clock: Clock) -> GpuSlot {
+    let asleep =
+        device.runtime_status.as_ref().is_ok_and(|status| matches!(&**status, "suspended" | "suspending"));
+    let (state, reason) = match device.driver.as_deref() {
+        Some("vfio-pci") => (GpuState::PassedThrough, Absence::NotRequested),
+        Some("nvidia") if asleep => (GpuState::Asleep, Absence::Asleep),
+        _ => (GpuState::NoDriver, Absence::NotRequested),
+    };
+    let mut info = GpuInfo::absent(&reason);
+    info.pci_bus_id = Ok(Arc::clone(&device.address));
+    info.numa_node.clone_from(&device.numa_node);
+    info.cpu_affinity.clone_from(&device.local_cpus);
+    GpuSlot {
+        pending: GpuSample::new(info.id(), state),
+        info: Some(info),
+        // No thread will ever post for it: every round is complete.
+        round: u64::MAX,
+        call: Caller::new(clock).slot(),
+        pids: Vec::new(),
+    }
+}

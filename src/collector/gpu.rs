@@ -1,0 +1,223 @@
+//! The thread of one GPU: ten fast reads a second, and the tiers at their own pace.
+
+use super::board::Shared;
+use crate::model::{Demand, Fast, GpuSample, GpuState, Grouped};
+use crate::sources::nvml::{Caller, Device, FastBand};
+use crate::units::Mono;
+use std::time::Duration;
+
+/// The driver renews power and clocks every 100 ms (h200.md): reading faster only repeats values.
+const FAST: Duration = Duration::from_millis(100);
+/// Groups nobody looks at are read this seldom; their counters lose nothing by it.
+const HIDDEN: Duration = Duration::from_secs(5);
+/// The power buffer holds 2.4 s (h200.md).
+const POWER_BUFFER: Duration = Duration::from_secs(2);
+/// The utilisation buffers hold 14 s (h200.md).
+const UTILIZATION_BUFFER: Duration = Duration::from_secs(10);
+/// Slow state changes rarely and costs 10 ms.
+const SLOW: Duration = Duration::from_secs(10);
+/// Layout of MIG instances.
+const LAYOUT: Duration = Duration::from_secs(10);
+/// The demand groups are read at most this often, however short the interval.
+const DEMAND_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// When each tier is due next.
+struct Due {
+    gpm: Mono,
+    counters: Mono,
+    process_utilization: Mono,
+    power_buffer: Mono,
+    utilization_buffer: Mono,
+    health: Mono,
+    links: Mono,
+    mig: Mono,
+}
+
+impl Due {
+    /// All at once, except the slow ones, which wait for the second round so that the first sample comes early.
+    const fn from(now: Mono) -> Self {
+        Self {
+            gpm: now,
+            counters: now,
+            process_utilization: now,
+            power_buffer: now,
+            utilization_buffer: now,
+            health: now,
+            links: now,
+            mig: now,
+        }
+    }
+}
+
+/// Reads one GPU for as long as the process lives.
+pub(super) fn follow(place: usize, device: Device, caller: &Caller, shared: &Shared) {
+    let now = (shared.clock.mono)();
+    let mut worker = Worker { place, device, caller, shared, due: Due::from(now), band: FastBand::default() };
+    worker.identify();
+    let mut done = 0;
+    let mut next_fast = now;
+    loop {
+        let round = shared.board().round;
+        if worker.device.is_lost() {
+            worker.post_lost(round);
+            // Nothing is asked of it any more: each call into it may block for seconds. The driver's thread watches
+            // whether it comes back.
+            done = round;
+            shared.next_lists(done, Duration::ZERO);
+            continue;
+        }
+        worker.band.push(worker.device.fast_read(caller));
+        if round > done {
+            worker.round(round);
+            done = round;
+        }
+        next_fast = next_fast.plus(FAST).max((shared.clock.mono)());
+        shared.round_or_deadline(done, next_fast);
+    }
+}
+
+struct Worker<'a> {
+    place: usize,
+    device: Device,
+    caller: &'a Caller,
+    shared: &'a Shared,
+    due: Due,
+    band: FastBand,
+}
+
+impl Worker<'_> {
+    fn now(&self) -> Mono {
+        (self.shared.clock.mono)()
+    }
+
+    fn identify(&mut self) {
+        let info = self.device.info(self.caller);
+        let id = self.device.id();
+        self.shared.post(|board| {
+            board.inventory_version += 1;
+            if let Some(slot) = board.gpus.get_mut(self.place) {
+                slot.info = Some(info);
+                slot.pending.id = id;
+            }
+        });
+    }
+
+    /// What is read once per interval. The cheap groups are posted first, so that a call that blocks further on
+    /// keeps nothing back.
+    fn round(&mut self, round: u64) {
+        let demand = self.shared.board().demand;
+        let first = round == 1;
+        let fast = self.fast();
+        let at = self.now();
+        let live = self.device.live(self.caller);
+        let list = self.device.process_list(self.caller);
+        let pids = list.iter().flatten().map(|process| process.pid).collect();
+        let state = if self.device.is_lost() { GpuState::Lost } else { GpuState::Ok };
+        self.post(|slot| {
+            slot.fast = Some(fast);
+            slot.live = Some(Grouped { at, value: live });
+            slot.processes = Some(Grouped { at, value: list });
+            slot.state = state;
+        });
+        self.shared.post(|board| {
+            if let Some(slot) = board.gpus.get_mut(self.place) {
+                slot.pids = pids;
+            }
+        });
+        if !self.device.is_lost() {
+            self.on_demand(demand);
+            self.buffers();
+        }
+        // The first sample does not wait for the slow groups; they come with the second.
+        if !first && !self.device.is_lost() {
+            self.slow(demand);
+        }
+        self.shared.post(|board| {
+            if let Some(slot) = board.gpus.get_mut(self.place) {
+                slot.round = round;
+            }
+        });
+    }
+
+    fn fast(&mut self) -> Grouped<Fast> {
+        Grouped { at: self.now(), value: self.band.take() }
+    }
+
+    fn on_demand(&mut self, demand: Demand) {
+        let now = self.now();
+        let shown = self.shared.interval.max(DEMAND_AT_LEAST);
+        let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
+        if due(&mut self.due.gpm, now, pace(demand.gpm))
+            && let Some(gpm) = self.device.gpm(self.caller, now)
+        {
+            self.post(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
+        }
+        if due(&mut self.due.counters, now, HIDDEN.max(shown)) {
+            let counters = self.device.counters(self.caller, false);
+            self.post(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
+        }
+        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization)) {
+            let value = self.device.process_utilization(self.caller);
+            self.post(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
+        }
+    }
+
+    fn buffers(&mut self) {
+        let now = self.now();
+        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval));
+        let utilization =
+            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval));
+        if power || utilization {
+            let value = self.device.buffers(self.caller, power, utilization);
+            self.post(|slot| slot.buffers = Some(Grouped { at: now, value }));
+        }
+    }
+
+    fn slow(&mut self, demand: Demand) {
+        let now = self.now();
+        if due(&mut self.due.health, now, SLOW) {
+            let value = self.device.health(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.health = Some(Grouped { at, value }));
+        }
+        let pace = if demand.links { SLOW } else { SLOW * 6 };
+        if due(&mut self.due.links, now, pace) {
+            let value = self.device.nvlinks(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.nvlinks = Some(Grouped { at, value }));
+        }
+        if due(&mut self.due.mig, now, LAYOUT) {
+            let value = self.device.mig(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.mig = Some(Grouped { at, value }));
+        }
+    }
+
+    fn post_lost(&self, round: u64) {
+        self.shared.post(|board| {
+            if let Some(slot) = board.gpus.get_mut(self.place) {
+                slot.pending.state = GpuState::Lost;
+                slot.round = round;
+            }
+        });
+    }
+
+    fn post(&self, change: impl FnOnce(&mut GpuSample)) {
+        self.shared.post(|board| {
+            if let Some(slot) = board.gpus.get_mut(self.place) {
+                change(&mut slot.pending);
+            }
+        });
+    }
+}
+
+/// Whether `when` has come; if so, it moves on by `pace`. A tick that comes a little early still counts, so that
+/// a pace that is a multiple of the interval does not slip by a whole interval.
+fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
+    let early = Duration::from_millis(50).min(pace / 4);
+    if now.plus(early) < *when {
+        return false;
+    }
+    *when = now.plus(pace);
+    true
+}

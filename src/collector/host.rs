@@ -1,0 +1,75 @@
+//! The thread that reads the host's side of the GPU processes. `/proc` can block: it has a thread of its own, and
+//! the memory-backed files are read by a worker that may be abandoned.
+
+use super::board::Shared;
+use super::writer::spawn;
+use crate::model::{Grouped, ProcessFacts, ProcessKey, SourceState};
+use crate::sources::processes::{ProcessReader, host_pids_visible};
+use crate::sources::root::Root;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn start(root: &Root, shared: &Arc<Shared>) {
+    let root = root.clone();
+    let shared = Arc::clone(shared);
+    spawn("processes", move || follow(&root, &shared));
+}
+
+/// Reading the memory-backed files of one process may take this long before its reader is given up.
+const FACTS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to wait for the process lists of slow GPUs before reading what is known of the others.
+const LISTS_PATIENCE: Duration = Duration::from_millis(100);
+
+fn follow(root: &Root, shared: &Shared) {
+    let visible = host_pids_visible(root);
+    shared.post(|board| {
+        board.host_pids_visible = Some(visible);
+        board.inventory_version += 1;
+    });
+    let mut reader = ProcessReader::new(root.clone());
+    //GATE let mut worker = FactsWorker::spawn(root.clone());
+    let mut known: BTreeSet<ProcessKey> = BTreeSet::new();
+    let mut done = 0;
+    loop {
+        let round = shared.next_lists(done, LISTS_PATIENCE);
+        let pids = shared.board().pids();
+        let processes = reader.read(&pids);
+        let at = (shared.clock.mono)();
+        let current: BTreeSet<ProcessKey> = processes.iter().map(|process| process.key).collect();
+        let learned = Vec::new();
+        let stuck: Option<(u32, String, crate::units::Mono)> = None; //GATE
+        shared.post(|board| {
+            let changed = learn(&mut board.facts, learned, &current);
+            board.inventory_version += u64::from(changed);
+            board.processes = Some(Grouped { at, value: processes });
+            board.processes_round = round;
+            match stuck {
+                Some((pid, file, since)) if at.since(since) >= FACTS_PATIENCE => board.source(
+                    "processes",
+                    SourceState::Degraded,
+                    &format!("/proc/{pid}/{file} does not answer: the process is wedged and was skipped"),
+                ),
+                _ => board.source("processes", SourceState::Ok, ""),
+            }
+        });
+        known = current;
+        done = round;
+    }
+}
+
+fn learn(
+    facts: &mut BTreeMap<ProcessKey, ProcessFacts>,
+    learned: Vec<ProcessFacts>,
+    current: &BTreeSet<ProcessKey>,
+) -> bool {
+    let before = facts.len();
+    facts.retain(|key, _| current.contains(key));
+    let mut changed = facts.len() != before;
+    for fact in learned {
+        changed |= facts.get(&fact.key) != Some(&fact);
+        facts.insert(fact.key, fact);
+    }
+    changed
+}

@@ -1,0 +1,201 @@
+//! The collector's process as the monitor sees it: started, read, reaped, started again.
+//!
+//! Two collectors never run at once: a successor is started only when the predecessor has been reaped. One that
+//! cannot die (a thread in uninterruptible sleep) is shown, not doubled.
+
+use super::feed::{Command, FeedEvent};
+use crate::model::{Bye, Demand, Record};
+use crate::stream;
+use crate::stream::control::{self, Control};
+use crate::units::{Clock, Mono};
+use std::ffi::OsString;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::mpsc::{Receiver, Sender};
+
+/// The running binary itself, also when the file on disk was replaced by an upgrade.
+const SELF: &str = "/proc/self/exe";
+
+/// Waiting time before a restart doubles from the first to the second of these.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// A collector that lived this long was healthy: the back-off begins anew.
+const HEALTHY: Duration = Duration::from_secs(30);
+
+/// How long a collector that said `bye` may take to be gone before the screen says that it lingers.
+const REAP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Starts and restarts the collector until the monitor goes away.
+pub(super) struct CollectorTask {
+    pub(super) arguments: Vec<OsString>,
+    pub(super) events: Sender<FeedEvent>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) clock: Clock,
+}
+
+/// How a collector's life ended.
+struct End {
+    reason: String,
+    at_once: bool,
+    stay_down: bool,
+}
+
+impl CollectorTask {
+    pub(super) async fn run(mut self) {
+        let mut delay = BACK_OFF.0;
+        let mut demand = None;
+        loop {
+            let started = (self.clock.mono)();
+            let end = match self.spawn() {
+                Ok(child) => self.live(child, &mut demand).await,
+                Err(error) => End {
+                    reason: format!("the collector could not be started: {error}"),
+                    at_once: false,
+                    stay_down: false,
+                },
+            };
+            if (self.clock.mono)().since(started) >= HEALTHY {
+                delay = BACK_OFF.0;
+            }
+            let wait = if end.at_once { Duration::ZERO } else { delay };
+            let restarting_in = (!end.stay_down).then_some(wait);
+            if self.events.send(FeedEvent::Ended { reason: end.reason, restarting_in }).await.is_err() {
+                return;
+            }
+            if end.stay_down {
+                // Nothing more will come; hold the channels open, so that the screen stays with what it has.
+                while self.commands.recv().await.is_some() {}
+                return;
+            }
+            tokio::time::sleep(wait).await;
+            delay = (delay * 2).min(BACK_OFF.1);
+        }
+    }
+
+    fn spawn(&self) -> std::io::Result<Child> {
+        tokio::process::Command::new(SELF)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+
+    /// Reads one collector until its output ends, then reaps it.
+    async fn live(&mut self, mut child: Child, demand: &mut Option<Demand>) -> End {
+        let pid = child.id();
+        let (Some(stdout), Some(stderr), Some(mut stdin)) =
+            (child.stdout.take(), child.stderr.take(), child.stdin.take())
+        else {
+            return End { reason: "the collector has no pipes".into(), at_once: false, stay_down: true };
+        };
+        tokio::spawn(follow_stderr(stderr, self.events.clone()));
+        if let Some(demand) = demand {
+            tell(&mut stdin, *demand).await;
+        }
+        let mut reader = tokio::spawn(read_records(stdout, self.events.clone()));
+        let bye = loop {
+            tokio::select! {
+                bye = &mut reader => break bye.ok().flatten(),
+                command = self.commands.recv() => match command {
+                    Some(Command::Demand(wanted)) => {
+                        *demand = Some(wanted);
+                        tell(&mut stdin, wanted).await;
+                    }
+                    Some(Command::Restart) => {
+                        drop(stdin);
+                        let bye = reader.await.ok().flatten();
+                        let end = self.reap(child, pid, bye).await;
+                        return End { at_once: true, stay_down: false, ..end };
+                    }
+                    None => return End { reason: "the monitor left".into(), at_once: false, stay_down: true },
+                },
+            }
+        };
+        drop(stdin);
+        self.reap(child, pid, bye).await
+    }
+
+    /// Waits for the process to be gone; says so when it lingers, and goes on waiting.
+    async fn reap(&mut self, mut child: Child, pid: Option<u32>, bye: Option<Bye>) -> End {
+        let since: Mono = (self.clock.mono)();
+        let status = loop {
+            match tokio::time::timeout(REAP_PATIENCE, child.wait()).await {
+                Ok(status) => break status,
+                Err(_elapsed) => {
+                    // A full channel only means that the screen already knows enough.
+                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0), since });
+                }
+            }
+        };
+        match (bye, status) {
+            (Some(bye), _) if bye.restart => End {
+                reason: format!("the collector begins anew: {}", bye.reason),
+                at_once: true,
+                stay_down: false,
+            },
+            (Some(bye), _) => End {
+                reason: format!("the collector left: {}", bye.reason),
+                at_once: false,
+                stay_down: false,
+            },
+            (None, Ok(status)) => {
+                End { reason: format!("the collector died: {status}"), at_once: false, stay_down: false }
+            }
+            (None, Err(error)) => End {
+                reason: format!("the collector cannot be waited for: {error}"),
+                at_once: false,
+                stay_down: false,
+            },
+        }
+    }
+}
+
+async fn tell(stdin: &mut ChildStdin, demand: Demand) {
+    let mut line = String::new();
+    control::encode(&Control::Demand(demand), &mut line);
+    // A collector that left is noticed at its output.
+    let _left = stdin.write_all(line.as_bytes()).await;
+}
+
+/// Sends every record on; gives the `bye`, if there was one.
+async fn read_records(stdout: ChildStdout, events: Sender<FeedEvent>) -> Option<Bye> {
+    let mut reader = BufReader::with_capacity(64 * 1024, stdout);
+    let mut line = Vec::new();
+    let mut bye = None;
+    loop {
+        line.clear();
+        match reader.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return bye,
+            Ok(_) => {}
+        }
+        let event = match std::str::from_utf8(&line)
+            .map_err(|error| error.to_string())
+            .and_then(|text| stream::decode(text.trim_end()).map_err(|error| error.to_string()))
+        {
+            Ok(Some(record)) => {
+                if let Record::Bye(farewell) = &record {
+                    bye = Some(farewell.clone());
+                }
+                FeedEvent::Record(Box::new(record))
+            }
+            Ok(None) => continue,
+            Err(error) => FeedEvent::Complaint(format!("a record could not be read: {error}").into()),
+        };
+        if events.send(event).await.is_err() {
+            return bye;
+        }
+    }
+}
+
+async fn follow_stderr(stderr: tokio::process::ChildStderr, events: Sender<FeedEvent>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if events.send(FeedEvent::Complaint(Arc::from(line))).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Which command does what.
+
+use super::feed;
+use super::screen::Loop;
+use crate::app::{Mode, Settings, State, Tab, Window};
+use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs};
+use crate::collector;
+use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
+use crate::sources::root::Root;
+use crate::ui::theme::Theme;
+use crate::units::Clock;
+use color_eyre::eyre::{Context, Report, Result, bail};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The system's config file: read before the user's.
+const SYSTEM_CONFIG: &str = "/etc/kgtop/config.toml";
+
+/// Runs the command that was given.
+pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
+    let Cli { command, screen, global } = cli;
+    let config = configure(&global, &screen)?;
+    match command {
+        None => live(&global, config, clock),
+        Some(Command::Stream { child }) => stream(&global, &config, child, clock),
+        Some(_) => bail!("this command is not wired yet"),
+    }
+}
+
+/// Prints a report to standard error; wrong usage has its own status.
+pub(super) fn complain(report: &Report) -> ExitCode {
+    let usage = report.downcast_ref::<Usage>().is_some();
+    let text = format!("kgtop: {report:#}\n");
+    let _closed = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(if usage { EXIT_USAGE } else { 1 })
+}
+
+/// A mistake of the one who typed the command.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+fn configure(global: &GlobalArgs, screen: &ScreenArgs) -> Result<Config> {
+    let mut files = Vec::new();
+    if let Some(file) = read_config(Path::new(SYSTEM_CONFIG))? {
+        files.push(file);
+    }
+    let user = match &global.config {
+        Some(path) => Some(path.clone()),
+        None => user_config(),
+    };
+    if let Some(path) = user {
+        match read_config(&path)? {
+            Some(file) => files.push(file),
+            None if global.config.is_some() => bail!(Usage(format!("{}: no such file", path.display()))),
+            None => {}
+        }
+    }
+    let arguments = Arguments {
+        interval: global.interval.map(Duration::from_secs_f64),
+        tab: screen.tab.clone(),
+        theme: screen.theme.clone(),
+        read_only: screen.read_only,
+        gpus: screen.gpu.clone(),
+        nvml_lib: global.nvml_lib.clone(),
+    };
+    Ok(config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref()))
+}
+
+fn user_config() -> Option<PathBuf> {
+    Some(directories::ProjectDirs::from("", "", "kgtop")?.config_dir().join("config.toml"))
+}
+
+fn read_config(path: &Path) -> Result<Option<FileConfig>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).wrap_err_with(|| format!("{} could not be read", path.display())),
+    };
+    FileConfig::parse(&text, &path.display().to_string())
+        .map(Some)
+        .map_err(|error| Usage(error.to_string()).into())
+}
+
+/// Opens the root that `--root` names.
+pub(super) fn root(global: &GlobalArgs) -> Result<Root> {
+    match &global.root {
+        None => Ok(Root::Live),
+        Some(directory) => Root::open(directory).wrap_err_with(|| format!("--root {}", directory.display())),
+    }
+}
+
+/// The theme by name or from a file, without colour where none is wanted.
+pub(super) fn theme(name: &str) -> Result<Theme> {
+    let theme = match Theme::embedded(name) {
+        Some(theme) => theme,
+        None => {
+            let path = Path::new(name);
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Usage(format!(
+                    "{name} is neither an embedded theme (dark, light, high-contrast) nor a file that can be read: {error}"
+                ))
+            })?;
+            Theme::parse(&text, name).map_err(|error| Usage(error.to_string()))?
+        }
+    };
+    // https://no-color.org: present and not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Ok(if plain { theme.without_colour() } else { theme })
+}
+
+fn stream(global: &GlobalArgs, config: &Config, child: Option<i32>, clock: Clock) -> Result<ExitCode> {
+    let options = collector::Options {
+        interval: config.interval,
+        root: root(global)?,
+        use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
+        library: config.nvml_lib.clone(),
+        parent: child,
+        samples: None,
+    };
+    collector::run(&options, clock, Box::new(std::io::stdout()))
+}
+
+/// The arguments with which this binary becomes the collector.
+pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        vec!["stream".into(), "--child".into(), std::process::id().to_string().into()];
+    arguments.push("--interval".into());
+    arguments.push(config.interval.as_secs_f64().to_string().into());
+    if let Some(library) = &config.nvml_lib {
+        arguments.push("--nvml-lib".into());
+        arguments.push(library.into());
+    }
+    if let Some(root) = &global.root {
+        arguments.push("--root".into());
+        arguments.push(root.into());
+    }
+    arguments
+}
+
+fn live(global: &GlobalArgs, config: Config, clock: Clock) -> Result<ExitCode> {
+    need_terminal("kgtop snapshot prints one snapshot")?;
+    let theme = theme(&config.theme)?;
+    // Checked here, where the message can be seen; the collector opens it again.
+    let _root = root(global)?;
+    let arguments = collector_arguments(global, &config);
+    let mouse = config.mouse;
+    let settings = settings(&config, clock)?;
+    on_loop(async move {
+        let feed = feed::collector(arguments, clock);
+        let state = State::new(settings.clone(), Mode::Live);
+        Loop { state, theme, feed, clock, mouse, settings }.run().await
+    })
+}
+
+fn settings(config: &Config, clock: Clock) -> Result<Settings> {
+    let tab = match &config.tab {
+        None => Tab::default(),
+        Some(name) => Tab::from_name(name)
+            .ok_or_else(|| Usage(format!("--tab {name}: no such tab; the tabs are {}", tab_names())))?,
+    };
+    let window = Window::ALL
+        .into_iter()
+        .find(|window| window.seconds() == config.window.as_secs())
+        .unwrap_or_default();
+    Ok(Settings {
+        interval: config.interval,
+        tab,
+        read_only: config.read_only,
+        window,
+        gpu_filter: config.gpus.clone(),
+        utc_offset_seconds: utc_offset(clock),
+    })
+}
+
+/// Seconds that local time is ahead of UTC now.
+fn utc_offset(clock: Clock) -> i32 {
+    let now = jiff::Timestamp::from_microsecond((clock.wall)().0).unwrap_or_default();
+    jiff::tz::TimeZone::system().to_offset(now).seconds()
+}
+
+/// Refuses to draw where nobody looks.
+fn need_terminal(instead: &str) -> Result<()> {
+    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    bail!(Usage(format!("the screen needs a terminal on standard input and output; {instead}")))
+}
+
+/// Runs the loop on this thread; what it leaves behind (a collector that cannot die) is not waited for.
+fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .wrap_err("the event loop could not be started")?;
+    let result = runtime.block_on(body);
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn tab_names() -> String {
+    let names: Vec<String> =
+        Tab::ALL.iter().map(|tab| format!("{} ({})", tab.number(), tab.title())).collect();
+    names.join(", ")
+}

@@ -1,0 +1,54 @@
+//! One derived snapshot, for `kgtop snapshot` and `kgtop export`.
+
+use super::feed::{Command, Feed, FeedEvent};
+use crate::analysis::{Judge, Verdict};
+use crate::model::{Demand, Deriver, Snapshot};
+use color_eyre::eyre::{Result, bail};
+use std::time::Duration;
+
+/// Rates need two readings.
+const SAMPLES: u64 = 2;
+
+/// How long to wait beyond the two intervals: a driver call that hangs must not hang the script that asked. What
+/// was read by then is printed, with the stuck call in it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Folds records until rates can be given.
+pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+    let mut deriver = Deriver::new();
+    let mut judge = Judge::default();
+    let mut latest = None;
+    let mut seen = 0;
+    let mut complaint = String::new();
+    let _full = feed.commands.try_send(Command::Demand(Demand::all()));
+    let collect = async {
+        while let Some(event) = feed.events.recv().await {
+            match event {
+                FeedEvent::Record(record) => {
+                    if let Some(snapshot) = deriver.push(*record) {
+                        let verdicts = judge.push(&snapshot);
+                        latest = Some((snapshot, verdicts));
+                        seen += 1;
+                        if seen == SAMPLES {
+                            return;
+                        }
+                    }
+                }
+                FeedEvent::Complaint(line) => complaint = line.to_string(),
+                FeedEvent::Ended { reason, .. } => {
+                    complaint = reason;
+                    if seen > 0 {
+                        return;
+                    }
+                }
+                FeedEvent::Lingers(text) => complaint = text.to_string(),
+            }
+        }
+    };
+    let _late = tokio::time::timeout(PATIENCE + interval * 2, collect).await;
+    match latest {
+        Some(found) => Ok(found),
+        None if complaint.is_empty() => bail!("nothing was read within {} s", PATIENCE.as_secs()),
+        None => bail!("nothing was read: {complaint}"),
+    }
+}

@@ -1,0 +1,214 @@
+//! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
+
+use super::feed::{Command, Feed, FeedEvent};
+use crate::app::{Effect, Message, Settings, State, update};
+use crate::terminal::{self, Guard, Screen};
+use crate::ui::{self, theme::Theme};
+use crate::units::Clock;
+use color_eyre::eyre::{Context, Result};
+use crossterm::event::{Event, EventStream};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use futures_core::Stream;
+use ratatui::layout::Rect;
+use std::io::Write;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Everything the loop holds.
+pub(super) struct Loop {
+    pub(super) state: State,
+    pub(super) theme: Theme,
+    pub(super) feed: Feed,
+    pub(super) clock: Clock,
+    pub(super) mouse: bool,
+    pub(super) settings: Settings,
+}
+
+/// Signals that end or stop the monitor.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    stop: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+        })
+    }
+}
+
+/// What woke the loop.
+enum Woken {
+    Input(Option<std::io::Result<Event>>),
+    Feed(Option<FeedEvent>),
+    Stop,
+    Leave,
+    Tick,
+}
+
+impl Loop {
+    /// Runs until the operator leaves. The terminal is given back on every way out.
+    pub(super) async fn run(mut self) -> Result<()> {
+        let mut signals = Signals::listen().wrap_err("the signal handlers could not be installed")?;
+        let guard = Guard::enter(self.mouse).wrap_err("the terminal could not be taken over")?;
+        let mut screen = terminal::screen().wrap_err("the terminal's size could not be read")?;
+        self.tick();
+        self.draw(&mut screen)?;
+        let mut input = EventStream::new();
+        let demand = self.state.demand();
+        self.command(Command::Demand(demand));
+        let mut feed_open = true;
+        loop {
+            let tick = self.state.tick_after();
+            let woken = tokio::select! {
+                biased;
+                event = next(&mut input) => Woken::Input(event),
+                _ = signals.terminate.recv() => Woken::Leave,
+                _ = signals.hangup.recv() => Woken::Leave,
+                _ = signals.interrupt.recv() => Woken::Leave,
+                _ = signals.stop.recv() => Woken::Stop,
+                event = self.feed.events.recv(), if feed_open => Woken::Feed(event),
+                () = tokio::time::sleep(tick.unwrap_or(Duration::MAX)), if tick.is_some() => Woken::Tick,
+            };
+            let messages = match woken {
+                Woken::Leave | Woken::Input(None | Some(Err(_))) => return Ok(()),
+                Woken::Input(Some(Ok(event))) => self.input(&screen, &event),
+                Woken::Feed(Some(event)) => self.feed_messages(event),
+                Woken::Feed(None) => {
+                    feed_open = false;
+                    Vec::new()
+                }
+                Woken::Stop => {
+                    stop(&guard, &mut screen)?;
+                    vec![]
+                }
+                Woken::Tick => vec![self.now()],
+            };
+            for message in messages {
+                for effect in update(&mut self.state, message) {
+                    match effect {
+                        Effect::Quit => return Ok(()),
+                        Effect::Suspend => stop(&guard, &mut screen)?,
+                        other => {
+                            feed_open |= matches!(other, Effect::StartDemo(_));
+                            self.carry_out(other)?;
+                        }
+                    }
+                }
+            }
+            self.draw(&mut screen)?;
+        }
+    }
+
+    fn input(&self, screen: &Screen, event: &Event) -> Vec<Message> {
+        let area = screen.size().map(|size| Rect::new(0, 0, size.width, size.height)).unwrap_or_default();
+        ui::input::message_for(&self.state, area, event).into_iter().collect()
+    }
+
+    fn feed_messages(&self, event: FeedEvent) -> Vec<Message> {
+        let message = match event {
+            FeedEvent::Record(record) => Message::Record(record),
+            FeedEvent::Complaint(line) => Message::CollectorStderr(line.to_string()),
+            FeedEvent::Ended { reason, restarting_in } => Message::SourceEnded { reason, restarting_in },
+            FeedEvent::Lingers { pid, since: _ } => Message::SourceStuck { pid, call: None },
+        };
+        vec![self.now(), message]
+    }
+
+    fn now(&self) -> Message {
+        Message::Tick((self.clock.mono)(), (self.clock.wall)())
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let _nothing_to_do = update(&mut self.state, now);
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::Demand(demand) => self.command(Command::Demand(demand)),
+            Effect::RestartCollector => self.command(Command::Restart),
+            Effect::Copy(text) => copy(&text),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn command(&self, command: Command) {
+        // A feed that takes no commands any more has ended, and its last event says so.
+        let _ended = self.feed.commands.try_send(command);
+    }
+
+    fn draw(&self, screen: &mut Screen) -> Result<()> {
+        let failed = "the terminal could not be written to";
+        crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate).wrap_err(failed)?;
+        screen.draw(|frame| ui::render(&self.state, &self.theme, frame)).wrap_err(failed)?;
+        crossterm::execute!(screen.backend_mut(), EndSynchronizedUpdate).wrap_err(failed)?;
+        Ok(())
+    }
+}
+
+/// Gives the terminal back, stops this process as the shell expects, and takes the terminal again.
+fn stop(guard: &Guard, screen: &mut Screen) -> Result<()> {
+    guard
+        .suspended(|| {
+            // SIGSTOP rather than SIGTSTP: the handler for the latter is ours.
+            let own = rustix::process::getpid();
+            let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
+        })
+        .wrap_err("the terminal could not be taken again")?;
+    screen.clear().wrap_err("the terminal could not be cleared")?;
+    Ok(())
+}
+
+/// Copies text to the clipboard of the terminal's side (OSC 52), which works through SSH and tmux.
+fn copy(text: &str) {
+    let mut out = std::io::stdout();
+    // A terminal that does not know it ignores it.
+    let _ignored = write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()));
+    let _ignored = out.flush();
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let mut word = [0_u8; 4];
+        for (to, from) in word.iter_mut().skip(1).zip(chunk) {
+            *to = *from;
+        }
+        let bits = u32::from_be_bytes(word);
+        for position in 0..4_usize {
+            let index = (bits >> (18 - 6 * position)) & 0x3f;
+            let letter = ALPHABET.get(index as usize).copied().unwrap_or(b'=');
+            text.push(if position <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The next event of the terminal; `None` when it is gone.
+async fn next(input: &mut EventStream) -> Option<std::io::Result<Event>> {
+    std::future::poll_fn(|context| Pin::new(&mut *input).poll_next(context)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_of_the_rfc() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in cases {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+}

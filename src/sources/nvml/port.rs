@@ -1,0 +1,176 @@
+//! The way to one device: guards every call by what is known of the device already.
+
+use super::call::{CallId, Caller, Tier};
+use super::error::{Failure, code};
+use super::raw::{FieldValue, RawDevice};
+use super::version::{DriverVersion, Numbering, ProcessListVersion};
+use crate::model::{Absence, Reading};
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device as SafeDevice, Nvml};
+use std::collections::BTreeSet;
+
+/// Scope of a field that adds up all links or lanes.
+pub(super) const ALL_LINKS: u32 = u32::MAX;
+
+/// Variant of a call that stands for a batch: what it answers says nothing about other batches.
+const BATCH: u32 = u32::MAX;
+
+/// A device's two handles: the wrapper's for what it gets right, the raw one for the rest.
+pub(super) struct Handle {
+    pub(super) safe: SafeDevice<'static>,
+    pub(super) raw: RawDevice,
+}
+
+/// Calls into one device. Once it answers "lost", nothing is asked any more: each call into a lost GPU can block
+/// for seconds. What it once called unsupported is not asked again (probe once); the cheap calls of the 10 Hz
+/// tier are the exception, as a mode may come back without the device being opened anew.
+pub(super) struct Port {
+    handle: Result<Handle, Failure>,
+    lost: bool,
+    unsupported: BTreeSet<(CallId, u32)>,
+    numbering: Numbering,
+    pub(super) process_list: ProcessListVersion,
+}
+
+impl Port {
+    pub(super) fn new(
+        nvml: &'static Nvml,
+        device: SafeDevice<'static>,
+        driver: Option<DriverVersion>,
+    ) -> Self {
+        let raw = RawDevice::new(nvml, &device);
+        Self { handle: Ok(Handle { safe: device, raw }), ..Self::refused(driver, Failure::MISSING) }
+    }
+
+    /// A device that the driver gave no handle for, and why.
+    pub(super) fn refused(driver: Option<DriverVersion>, reason: Failure) -> Self {
+        Self {
+            handle: Err(reason),
+            lost: false,
+            unsupported: BTreeSet::new(),
+            // A driver that hides its version is taken for one with the older numbering, as the wrapper does, and
+            // the newer process list, which all but a few have.
+            numbering: driver.map_or(Numbering::Cuda12, DriverVersion::numbering),
+            process_list: driver.map_or(ProcessListVersion::V3, DriverVersion::process_list),
+        }
+    }
+
+    /// The way to a MIG instance of this device.
+    pub(super) fn instance(&self, device: SafeDevice<'static>) -> Self {
+        let raw = RawDevice::new(device.nvml(), &device);
+        Self {
+            handle: Ok(Handle { safe: device, raw }),
+            lost: false,
+            unsupported: BTreeSet::new(),
+            numbering: self.numbering,
+            process_list: self.process_list,
+        }
+    }
+
+    /// Whether the device is gone. One that this user may not open is not gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+            || self.handle.as_ref().err().is_some_and(|reason| *reason != Failure::Code(code::NO_PERMISSION))
+    }
+
+    /// Makes the call `id`; `variant` tells its arguments apart (which clock, which threshold).
+    pub(super) fn attempt<T>(
+        &mut self,
+        caller: &Caller,
+        id: CallId,
+        variant: u32,
+        call: impl FnOnce(&Handle) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.lost {
+            return Err(Failure::Code(code::GPU_IS_LOST));
+        }
+        let handle = self.handle.as_ref().map_err(Clone::clone)?;
+        if self.unsupported.contains(&(id, variant)) {
+            return Err(Failure::Code(code::NOT_SUPPORTED));
+        }
+        let answer = caller.call(id, || call(handle));
+        if let Err(failure) = &answer {
+            self.note(failure, id, variant);
+        }
+        answer
+    }
+
+    fn note(&mut self, failure: &Failure, id: CallId, variant: u32) {
+        if failure.is_lost() {
+            self.lost = true;
+        } else if failure.is_unsupported() && id.tier() != Tier::TenHertz && variant != BATCH {
+            self.unsupported.insert((id, variant));
+        }
+    }
+
+    /// A raw call.
+    pub(super) fn raw<T>(
+        &mut self,
+        caller: &Caller,
+        id: CallId,
+        call: impl FnOnce(RawDevice) -> Result<T, Failure>,
+    ) -> Reading<T> {
+        self.attempt(caller, id, 0, |handle| call(handle.raw)).map_err(|failure| Absence::from(&failure))
+    }
+
+    /// A call through the wrapper.
+    pub(super) fn safe<T>(
+        &mut self,
+        caller: &Caller,
+        id: CallId,
+        call: impl FnOnce(&SafeDevice<'static>) -> Result<T, NvmlError>,
+    ) -> Reading<T> {
+        self.safe_variant(caller, id, 0, call)
+    }
+
+    /// A call through the wrapper, of which several variants exist.
+    pub(super) fn safe_variant<T>(
+        &mut self,
+        caller: &Caller,
+        id: CallId,
+        variant: u32,
+        call: impl FnOnce(&SafeDevice<'static>) -> Result<T, NvmlError>,
+    ) -> Reading<T> {
+        self.attempt(caller, id, variant, |handle| call(&handle.safe).map_err(Failure::from))
+            .map_err(|failure| Absence::from(&failure))
+    }
+
+    /// Reads `(field, scope)` pairs in one driver call, fields named by their numbers of today. Answers by
+    /// position; fields known to be unsupported are left out of the call.
+    pub(super) fn fields<const N: usize>(
+        &mut self,
+        caller: &Caller,
+        fields: [(u32, u32); N],
+    ) -> [Reading<FieldValue>; N] {
+        let key = |field| (CallId::FieldValues, field);
+        let asked: Vec<_> =
+            fields.iter().copied().filter(|(field, _)| !self.unsupported.contains(&key(*field))).collect();
+        let mut readings = fields.map(|_| Err(Absence::NotSupported));
+        if asked.is_empty() {
+            return readings;
+        }
+        let numbering = self.numbering;
+        let request: Vec<_> = asked.iter().map(|(field, scope)| (numbering.of(*field), *scope)).collect();
+        let answer =
+            self.attempt(caller, CallId::FieldValues, BATCH, |handle| handle.raw.field_values(&request));
+        let answers = match answer {
+            Ok(answers) => answers,
+            Err(failure) => asked.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        for ((field, scope), answer) in asked.into_iter().zip(answers) {
+            // A field that this driver does not know, or not in this scope.
+            let answer = match answer {
+                Err(Failure::Code(code::INVALID_ARGUMENT)) => Err(Failure::Code(code::NOT_SUPPORTED)),
+                other => other,
+            };
+            if let Err(failure) = &answer {
+                self.note(failure, CallId::FieldValues, field);
+            }
+            let position = fields.iter().position(|request| *request == (field, scope));
+            if let Some(reading) = position.and_then(|position| readings.get_mut(position)) {
+                *reading = answer.map_err(|failure| Absence::from(&failure));
+            }
+        }
+        readings
+    }
+}

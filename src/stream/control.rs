@@ -1,0 +1,100 @@
+//! What the terminal tells the collector, one JSON object a line on the collector's standard input.
+
+use super::DecodeError;
+use super::json::{self, Json};
+use crate::model::Demand;
+
+/// A line from the terminal to the collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Which of the costly groups somebody looks at; replaces what was demanded before.
+    Demand(Demand),
+}
+
+/// The groups of a demand by name.
+type Group = (&'static str, fn(&mut Demand) -> &mut bool);
+
+const GROUPS: [Group; 5] = [
+    ("gpm", |demand| &mut demand.gpm),
+    ("counters", |demand| &mut demand.counters),
+    ("process_utilization", |demand| &mut demand.process_utilization),
+    ("pcie_throughput", |demand| &mut demand.pcie_throughput),
+    ("links", |demand| &mut demand.links),
+];
+
+/// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`.
+pub fn encode(control: &Control, out: &mut String) {
+    let Control::Demand(mut demand) = *control;
+    out.push('{');
+    json::write_name(out, "kind");
+    json::write_text(out, "demand");
+    json::write_name(out, "groups");
+    out.push('[');
+    let wanted = GROUPS.iter().filter(|(_, wanted)| *wanted(&mut demand));
+    for (index, (name, _)) in wanted.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        json::write_text(out, name);
+    }
+    out.push_str("]}\n");
+}
+
+/// Reads one line. `None` for an empty line and for a kind that this version does not know; groups that it does
+/// not know are skipped.
+///
+/// # Errors
+/// The line is no JSON object with a `kind`, or a demand names no groups.
+pub fn decode(line: &str) -> Result<Option<Control>, DecodeError> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let json = Json::parse(line).map_err(|error| DecodeError::NotJson(error.to_string()))?;
+    let fields = json.fields().ok_or_else(|| DecodeError::NotJson("another value".into()))?;
+    match fields.get("kind").and_then(Json::text) {
+        Some("demand") => {}
+        Some(_) => return Ok(None),
+        None => return Err(DecodeError::NotJson("no \"kind\"".into())),
+    }
+    let Some(Json::List(names)) = fields.get("groups") else {
+        return Err(DecodeError::Malformed { kind: "demand", member: "groups", wanted: "a list" });
+    };
+    let mut demand = Demand::default();
+    for (name, wanted) in GROUPS {
+        *wanted(&mut demand) = names.iter().any(|listed| listed.text() == Some(name));
+    }
+    Ok(Some(Control::Demand(demand)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(demand: Demand) -> String {
+        let mut out = String::new();
+        encode(&Control::Demand(demand), &mut out);
+        out
+    }
+
+    #[test]
+    fn a_demand_is_read_back() {
+        let gpm = Demand { gpm: true, links: true, ..Demand::default() };
+        assert_eq!(line(gpm), "{\"kind\":\"demand\",\"groups\":[\"gpm\",\"links\"]}\n");
+        for demand in [Demand::default(), gpm, Demand::all()] {
+            assert_eq!(decode(&line(demand)), Ok(Some(Control::Demand(demand))));
+        }
+    }
+
+    #[test]
+    fn what_a_newer_terminal_says_is_skipped() {
+        let demand = Demand { counters: true, ..Demand::default() };
+        let known = decode(r#"{"kind":"demand","groups":["tea",7,"counters"],"x":1}"#);
+        assert_eq!(known, Ok(Some(Control::Demand(demand))));
+        assert_eq!(decode(r#"{"kind":"pause"}"#), Ok(None));
+        assert_eq!(decode(""), Ok(None));
+        assert!(decode(r#"{"kind":"demand"}"#).is_err());
+        assert!(decode(r#"{"groups":[]}"#).is_err());
+        assert!(decode("demand").is_err());
+    }
+}

@@ -1,0 +1,466 @@
+//! How the leaves of the model look on the wire, and the macros that map its structs.
+
+use super::json::{Fields, Json, write_name, write_rounded, write_text};
+use crate::model::{Absence, GpuId, Grouped, Reading, ReadingExt};
+use crate::units::{Bytes, BytesPerSecond, Celsius, Joules, Megahertz, Mono, Percent, Wall, Watts};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A value that is not what its place asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// The innermost member that is wrong; empty for the value itself.
+    pub(super) member: &'static str,
+    /// What it should have been (`"a number"`).
+    pub(super) wanted: &'static str,
+}
+
+impl Malformed {
+    pub(super) const fn wanted(wanted: &'static str) -> Self {
+        Self { member: "", wanted }
+    }
+
+    fn within(self, member: &'static str) -> Self {
+        if self.member.is_empty() { Self { member, ..self } } else { self }
+    }
+}
+
+/// Something that stands in a line.
+pub(super) trait Wire: Sized {
+    fn write(&self, out: &mut String);
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed>;
+
+    /// Whether a member of this value is not written at all.
+    fn left_out(&self) -> bool {
+        false
+    }
+
+    /// What a missing member means; `None` where it must be there.
+    fn missing() -> Option<Self> {
+        None
+    }
+
+    /// How a list of these is written, for those with a denser form than one by one.
+    fn write_list(items: &[Self], out: &mut String) {
+        out.push('[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            item.write(out);
+        }
+        out.push(']');
+    }
+
+    fn read_list(json: &Json<'_>) -> Result<Vec<Self>, Malformed> {
+        match json {
+            Json::List(items) => items.iter().map(Self::read).collect(),
+            _ => Err(Malformed::wanted("a list")),
+        }
+    }
+}
+
+/// Something that is an object of named members, so that its members can also stand among others.
+pub(super) trait Object: Sized {
+    /// The names of its members, in the order in which they are written.
+    const NAMES: &'static [&'static str];
+
+    fn write_members(&self, out: &mut String);
+
+    fn read_members(fields: &Fields<'_, '_>) -> Result<Self, Malformed>;
+}
+
+/// Reads a member, whatever its absence means.
+pub(super) fn member<T: Wire>(fields: &Fields<'_, '_>, name: &'static str) -> Result<T, Malformed> {
+    match fields.get(name) {
+        Some(json) => T::read(json).map_err(|error| error.within(name)),
+        None => T::missing().ok_or(Malformed { member: name, wanted: "there" }),
+    }
+}
+
+/// Writes a member unless it is left out.
+pub(super) fn write_member<T: Wire>(out: &mut String, name: &str, value: &T) {
+    if !value.left_out() {
+        write_name(out, name);
+        value.write(out);
+    }
+}
+
+/// Maps a struct's fields to the names of members: `object!(Type [flattened] { field => "name" })`.
+macro_rules! object {
+    ($type:ty $([$($flat:ident),*])? { $($field:ident => $name:literal,)* }) => {
+        impl Object for $type {
+            const NAMES: &'static [&'static str] = &[$($name),*];
+
+            fn write_members(&self, out: &mut String) {
+                $($(self.$flat.write_members(out);)*)?
+                $(write_member(out, $name, &self.$field);)*
+            }
+
+            fn read_members(fields: &Fields<'_, '_>) -> Result<Self, Malformed> {
+                Ok(Self {
+                    $($($flat: Object::read_members(fields)?,)*)?
+                    $($field: member(fields, $name)?,)*
+                })
+            }
+        }
+
+        impl Wire for $type {
+            fn write(&self, out: &mut String) {
+                out.push('{');
+                self.write_members(out);
+                out.push('}');
+            }
+
+            fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+                Self::read_members(&json.fields().ok_or(Malformed::wanted("an object"))?)
+            }
+        }
+
+        impl Group for $type {
+            fn write_group(&self, out: &mut String) {
+                self.write_members(out);
+            }
+
+            fn read_group(fields: &Fields<'_, '_>) -> Result<Self, Malformed> {
+                Self::read_members(fields)
+            }
+        }
+    };
+}
+pub(super) use object;
+
+/// Maps an enum's variants to texts.
+macro_rules! names {
+    ($type:ty { $($variant:ident => $name:literal,)* }) => {
+        impl Wire for $type {
+            fn write(&self, out: &mut String) {
+                write_text(out, match self { $(Self::$variant => $name,)* });
+            }
+
+            fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+                match json.text() {
+                    $(Some($name) => Ok(Self::$variant),)*
+                    _ => Err(Malformed::wanted(concat!("one of", $(" ", $name),*))),
+                }
+            }
+        }
+    };
+}
+pub(super) use names;
+
+/// What can stand in a group beside the time of its reading.
+pub(super) trait Group: Sized {
+    fn write_group(&self, out: &mut String);
+    fn read_group(fields: &Fields<'_, '_>) -> Result<Self, Malformed>;
+}
+
+/// The name under which a group of one list holds it.
+pub(super) const LIST: &str = "list";
+/// The name of a group's time.
+pub(super) const AT: &str = "at_us";
+
+impl<T: Wire> Group for Vec<T> {
+    fn write_group(&self, out: &mut String) {
+        write_name(out, LIST);
+        self.write(out);
+    }
+
+    fn read_group(fields: &Fields<'_, '_>) -> Result<Self, Malformed> {
+        member(fields, LIST)
+    }
+}
+
+impl<T: Wire> Group for Reading<Vec<T>> {
+    fn write_group(&self, out: &mut String) {
+        write_member(out, LIST, self);
+    }
+
+    fn read_group(fields: &Fields<'_, '_>) -> Result<Self, Malformed> {
+        member(fields, LIST)
+    }
+}
+
+impl<T: Group> Wire for Grouped<T> {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        write_member(out, AT, &self.at);
+        self.value.write_group(out);
+        out.push('}');
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        let fields = json.fields().ok_or(Malformed::wanted("an object"))?;
+        Ok(Self { at: member(&fields, AT)?, value: T::read_group(&fields)? })
+    }
+}
+
+impl<T: Wire> Wire for Reading<T> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Ok(value) => value.write(out),
+            Err(absence) => write_absence(out, absence),
+        }
+    }
+
+    /// Never fails: what is not a value of this type is an absent reading.
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        if let Some(absence) = read_absence(json) {
+            return Ok(Err(absence));
+        }
+        Ok(T::read(json).map_err(|error| match json {
+            Json::Null => Absence::failed(0, "not a number"),
+            _ => Absence::failed(0, format!("not {}", error.wanted)),
+        }))
+    }
+
+    fn left_out(&self) -> bool {
+        self.not_requested()
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Err(Absence::NotRequested))
+    }
+}
+
+fn write_absence(out: &mut String, absence: &Absence) {
+    out.push('{');
+    write_name(out, "absent");
+    write_text(out, absence.name());
+    match absence {
+        Absence::Failed { code, text } => {
+            if *code != 0 {
+                write_name(out, "code");
+                let _ = write!(out, "{code}");
+            }
+            if !text.is_empty() {
+                write_name(out, "detail");
+                write_text(out, text);
+            }
+        }
+        Absence::InsufficientHistory { seen_seconds } => {
+            write_name(out, "seen_seconds");
+            seen_seconds.write(out);
+        }
+        _ => {}
+    }
+    out.push('}');
+}
+
+fn read_absence(json: &Json<'_>) -> Option<Absence> {
+    let fields = json.fields()?;
+    let name = fields.get("absent")?;
+    let detail = || fields.get("detail").and_then(Json::text).unwrap_or_default();
+    Some(match name.text() {
+        Some("not_supported") => Absence::NotSupported,
+        Some("no_permission") => Absence::NoPermission,
+        Some("not_requested") => Absence::NotRequested,
+        Some("asleep") => Absence::Asleep,
+        Some("lost") => Absence::Lost,
+        Some("insufficient_history") => Absence::InsufficientHistory {
+            seen_seconds: fields.get("seen_seconds").and_then(Json::float).unwrap_or_default() as f32,
+        },
+        Some("failed") => {
+            let code = fields.get("code").and_then(Json::signed).and_then(|code| i32::try_from(code).ok());
+            Absence::failed(code.unwrap_or_default(), detail())
+        }
+        // A reason that a newer writer knows.
+        other => Absence::failed(0, other.unwrap_or("unknown reason")),
+    })
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn write(&self, out: &mut String) {
+        match self {
+            Some(value) => value.write(out),
+            None => out.push_str("null"),
+        }
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        Ok(T::read(json).ok())
+    }
+
+    fn left_out(&self) -> bool {
+        self.is_none()
+    }
+
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn write(&self, out: &mut String) {
+        T::write_list(self, out);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        T::read_list(json)
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn write(&self, out: &mut String) {
+        out.push('[');
+        self.0.write(out);
+        out.push(',');
+        self.1.write(out);
+        out.push(']');
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        match json {
+            Json::List(pair) => match pair.as_slice() {
+                [first, second] => Ok((A::read(first)?, B::read(second)?)),
+                _ => Err(Malformed::wanted("a pair")),
+            },
+            _ => Err(Malformed::wanted("a pair")),
+        }
+    }
+}
+
+impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
+    fn write(&self, out: &mut String) {
+        T::write_list(self, out);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        T::read_list(json)?.try_into().map_err(|_list: Vec<T>| Malformed::wanted("a list of that length"))
+    }
+}
+
+const NUMBER: Malformed = Malformed::wanted("a number");
+
+macro_rules! whole {
+    ($($type:ty, $through:ident, $wrap:expr, $unwrap:expr;)*) => {$(
+        impl Wire for $type {
+            fn write(&self, out: &mut String) {
+                let unwrap: fn(&$type) -> _ = $unwrap;
+                let _ = write!(out, "{}", unwrap(self));
+            }
+
+            fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+                let value = json.$through().ok_or(NUMBER)?;
+                value.try_into().map($wrap).map_err(|_too_large| NUMBER)
+            }
+        }
+    )*};
+}
+
+whole! {
+    u16, unsigned, |value: u16| value, |value| *value;
+    u32, unsigned, |value: u32| value, |value| *value;
+    Megahertz, unsigned, Megahertz, |value| value.0;
+}
+
+macro_rules! wide {
+    ($($type:ty, $through:ident, $wrap:expr, $unwrap:expr;)*) => {$(
+        impl Wire for $type {
+            fn write(&self, out: &mut String) {
+                let unwrap: fn(&$type) -> _ = $unwrap;
+                let _ = write!(out, "{}", unwrap(self));
+            }
+
+            fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+                json.$through().map($wrap).ok_or(NUMBER)
+            }
+        }
+    )*};
+}
+
+wide! {
+    u64, unsigned, |value| value, |value| *value;
+    Bytes, unsigned, Bytes, |value| value.0;
+    Mono, unsigned, Mono, |value| value.0;
+    Wall, signed, Wall, |value| value.0;
+}
+
+impl Wire for u8 {
+    fn write(&self, out: &mut String) {
+        u16::from(*self).write(out);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        u16::read(json)?.try_into().map_err(|_too_large| NUMBER)
+    }
+}
+
+/// Floats and how many decimals of them are kept: what the driver resolves, and no noise behind it.
+macro_rules! rounded {
+    ($($type:ty, $digits:literal, $wrap:expr, $unwrap:expr;)*) => {$(
+        impl Wire for $type {
+            fn write(&self, out: &mut String) {
+                let unwrap: fn(&$type) -> f64 = $unwrap;
+                write_rounded(out, unwrap(self), $digits);
+            }
+
+            fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+                let wrap: fn(f64) -> Option<$type> = $wrap;
+                json.float().and_then(wrap).ok_or(NUMBER)
+            }
+        }
+    )*};
+}
+
+rounded! {
+    Watts, 1, |value| Watts::new(value as f32), |value| f64::from(value.0);
+    Celsius, 1, |value| Celsius::new(value as f32), |value| f64::from(value.0);
+    Percent, 1, |value| Percent::new(value as f32), |value| f64::from(value.0);
+    Joules, 0, |value| Joules::new(value as f32), |value| f64::from(value.0);
+    BytesPerSecond, 0, BytesPerSecond::new, |value| value.0;
+    f32, 3, |value| Some(value as f32).filter(|value| value.is_finite()), |value| f64::from(*value);
+    f64, 2, |value| Some(value).filter(|value| value.is_finite()), |value| *value;
+}
+
+impl Wire for bool {
+    fn write(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        match json {
+            Json::Bool(value) => Ok(*value),
+            _ => Err(Malformed::wanted("true or false")),
+        }
+    }
+}
+
+impl Wire for char {
+    fn write(&self, out: &mut String) {
+        write_text(out, self.encode_utf8(&mut [0; 4]));
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        let mut letters = json.text().unwrap_or_default().chars();
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) => Ok(letter),
+            _ => Err(Malformed::wanted("one letter")),
+        }
+    }
+}
+
+impl Wire for Arc<str> {
+    fn write(&self, out: &mut String) {
+        write_text(out, self);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        json.text().map(Into::into).ok_or(Malformed::wanted("text"))
+    }
+}
+
+impl Wire for GpuId {
+    fn write(&self, out: &mut String) {
+        self.0.write(out);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        Arc::read(json).map(Self)
+    }
+}

@@ -1,0 +1,58 @@
+//! From an event of the terminal to a message.
+
+use super::{chrome, keys, layout, overlays, tabs};
+use crate::app::{Message, Motion, Overlay, State};
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Rect};
+
+/// What `event` means on a screen of `area`; `None` if it means nothing.
+#[must_use]
+pub fn message_for(state: &State, area: Rect, event: &Event) -> Option<Message> {
+    let message = match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => keys::message(state, key),
+        Event::Mouse(mouse) => mouse_message(state, area, mouse),
+        Event::Paste(text) => Some(Message::Paste(text.clone())),
+        Event::Resize(columns, rows) => Some(Message::Resize(*columns, *rows)),
+        _ => None,
+    }?;
+    Some(match message {
+        Message::MoveOverlay { motion, .. } => {
+            Message::MoveOverlay { motion, last: overlays::last_line(state, area) }
+        }
+        other => other,
+    })
+}
+
+fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Message> {
+    let layout = layout(state, area)?;
+    let position = Position { x: mouse.column, y: mouse.row };
+    let motion = match mouse.kind {
+        MouseEventKind::ScrollUp => Some(Motion::Previous),
+        MouseEventKind::ScrollDown => Some(Motion::Next),
+        _ => None,
+    };
+    let click = matches!(mouse.kind, MouseEventKind::Down(MouseButton::Left));
+    if let Some(overlay) = layout.overlay {
+        return match motion {
+            Some(motion) => Some(Message::MoveOverlay { motion, last: 0 }),
+            // A click beside a window closes it.
+            None => (click && !overlay.contains(position)).then_some(Message::CloseOverlay),
+        };
+    }
+    if let Some(motion) = motion {
+        return (!state.without_driver()).then(|| tabs::moved(state.tab, motion));
+    }
+    if !click || !matches!(state.overlay, Overlay::None) {
+        return None;
+    }
+    if layout.tabs.contains(position) {
+        return chrome::tab_at(layout.tabs, position.x).map(Message::SelectTab);
+    }
+    if layout.verdict.contains(position) {
+        return (!state.verdicts().is_empty()).then_some(Message::ShowFindings);
+    }
+    if layout.body.contains(position) && !state.without_driver() {
+        return tabs::hit(state, layout.body, position);
+    }
+    None
+}

@@ -1,0 +1,49 @@
+//! What was found when there is no NVIDIA driver to ask.
+
+use super::theme::Role;
+use super::widgets::Pen;
+use crate::app::State;
+use crate::model::Reading;
+use ratatui::layout::Rect;
+use std::sync::Arc;
+
+/// Draws the page.
+pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    let Some(inventory) = state.snapshot().map(|s| &s.inventory).or(state.inventory.as_ref()) else { return };
+    let driver = &inventory.driver;
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let mut y = inner.y + u16::from(inner.height > 10);
+    let mut line = |indent: u16, text: &str, role: Role| {
+        let room = inner.width.saturating_sub(indent);
+        for part in super::overlays::wrapped(text, room) {
+            if y < inner.bottom() {
+                pen.text(inner.x + indent, y, room, &part, role);
+                y += 1;
+            }
+        }
+    };
+    line(0, "No GPU can be read through the NVIDIA driver", Role::Title);
+    line(0, driver.problem.as_deref().unwrap_or_default(), Role::Warning);
+    line(0, "", Role::Text);
+    line(0, "What was found", Role::Title);
+    let module = |reading: &Reading<Arc<str>>| match reading {
+        Ok(version) => format!("loaded, version {version}"),
+        Err(absence) => format!("not loaded ({absence})"),
+    };
+    line(2, &format!("kernel module nvidia   {}", module(&driver.module_version)), Role::Text);
+    let library = match &driver.version {
+        Ok(version) => format!("answers, driver version {version}"),
+        Err(absence) => format!("no answer ({absence})"),
+    };
+    line(2, &format!("driver library NVML    {library}"), Role::Text);
+    if inventory.pci.is_empty() {
+        line(2, "PCI                    no NVIDIA display or 3D controller on the bus", Role::Text);
+    }
+    for device in &inventory.pci {
+        let bound = device.driver.as_deref().map_or("no driver bound", |driver| driver);
+        let role = if bound == "nvidia" { Role::Text } else { Role::Warning };
+        line(2, &format!("PCI {}   [{}]   {bound}", device.address, device.id), role);
+    }
+    line(0, "", Role::Text);
+    line(0, "Press d for the demo: it needs no GPU.", Role::Key);
+}

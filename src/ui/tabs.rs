@@ -1,0 +1,81 @@
+//! The table of tabs: how each is drawn, its keys, and what a click in it means.
+
+mod gpus;
+mod processes;
+
+use super::keys::Context;
+use super::widgets::Pen;
+use crate::app::{Message, Motion, State, Tab};
+use ratatui::layout::{Position, Rect};
+
+/// A tab as the screen knows it. All functions are pure.
+struct View {
+    /// Draws it.
+    render: fn(&State, Rect, &mut Pen<'_>),
+    /// Its keys.
+    keys: &'static Context,
+    /// What a click means.
+    hit: fn(&State, Rect, Position) -> Option<Message>,
+    /// What a turn of the wheel means.
+    moved: fn(Motion) -> Message,
+}
+
+const fn view(tab: Tab) -> &'static View {
+    match tab {
+        Tab::Gpus => &gpus::VIEW,
+        Tab::Processes => &processes::VIEW,
+    }
+}
+
+/// Draws the tab that is shown.
+pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    (view(state.tab).render)(state, area, pen);
+}
+
+/// The keys of a tab.
+pub(super) const fn keys(tab: Tab) -> &'static Context {
+    view(tab).keys
+}
+
+/// What a click means in the tab that is shown.
+pub(super) fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    (view(state.tab).hit)(state, area, position)
+}
+
+/// What a turn of the wheel means in a tab.
+pub(super) fn moved(tab: Tab, motion: Motion) -> Message {
+    (view(tab).moved)(motion)
+}
+
+/// The first of `count` rows to show in `room`, so that `selected` is among them: it depends on nothing else, so
+/// that drawing and hit-testing agree without a remembered offset.
+fn first_row(selected: usize, count: usize, room: usize) -> usize {
+    if count <= room || room == 0 {
+        return 0;
+    }
+    // Half a page at a time: the rows stand still while the selection moves within them.
+    let step = (room / 2).max(1);
+    let mut first = 0;
+    while selected >= first + room {
+        first += step;
+    }
+    first.min(count - room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_row;
+
+    #[test]
+    fn the_selected_row_is_always_among_those_shown() {
+        for count in 0..40 {
+            for room in 1..20 {
+                for selected in 0..count {
+                    let first = first_row(selected, count, room);
+                    assert!(first <= selected && selected < first + room, "{selected} of {count} in {room}");
+                    assert!(first + room <= count.max(room));
+                }
+            }
+        }
+    }
+}

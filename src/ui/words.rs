@@ -1,0 +1,154 @@
+//! Values as words: with their unit, or with the reason why there is none.
+
+use super::theme::Role;
+use crate::analysis::Severity;
+use crate::model::{Absence, Gpu, GpuState, Reading};
+use crate::units::{Bytes, BytesPerSecond};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// A reading as text and role: the value in `role`, or the reason's label.
+pub(super) fn reading<T: Display>(reading: &Reading<T>, role: Role) -> (String, Role) {
+    match reading {
+        Ok(value) => (value.to_string(), role),
+        Err(absence) => absent(absence),
+    }
+}
+
+/// The label of an absence.
+pub(super) fn absent(absence: &Absence) -> (String, Role) {
+    (absence.label().to_string(), Role::Absent)
+}
+
+/// The mark of a severity: its shape says as much as its colour.
+pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
+    match severity {
+        Severity::Info => ("i", Role::Info),
+        Severity::Warning => ("!", Role::Warning),
+        Severity::Critical => ("✗", Role::Critical),
+    }
+}
+
+/// What a GPU's row says in place of its values.
+pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
+    let since = crate::units::format_age(age);
+    match gpu.state {
+        GpuState::Ok => None,
+        GpuState::Lost => Some((format!("LOST from the bus {since} ago"), Role::Critical)),
+        GpuState::Stalled => {
+            let call = gpu.stuck.as_ref().map_or("a driver call", |call| &*call.call);
+            Some((format!("STALLED in {call} for {since}"), Role::Critical))
+        }
+        GpuState::Asleep => Some(("asleep: left so, reading would wake it".into(), Role::Muted)),
+        GpuState::NoDriver => Some(("no NVIDIA driver serves it".into(), Role::Warning)),
+        GpuState::PassedThrough => Some(("belongs to a virtual machine (vfio-pci)".into(), Role::Muted)),
+    }
+}
+
+/// The name without what all of them share.
+pub(super) fn short_name(name: &str) -> &str {
+    let name = name.strip_prefix("NVIDIA ").unwrap_or(name);
+    name.strip_prefix("GeForce ").unwrap_or(name)
+}
+
+/// Clock event reasons by bit, the gravest first: bit, short name for a cell, what it means, whether it is a fault
+/// (rather than the usual state of a busy or an idle GPU). Bits and meaning: nvml.h, `nvmlClocksEventReason*`.
+const CLOCK_EVENTS: [(u64, &str, &str, Role); 9] = [
+    (0x40, "HW THERM", "hardware thermal slowdown: too hot, clocks cut by half or more", Role::Critical),
+    (0x80, "PWR BRAKE", "hardware power brake: the power supply or board asks to slow down", Role::Critical),
+    (0x08, "HW SLOW", "hardware slowdown: too hot, or an external power brake", Role::Critical),
+    (0x20, "SW THERM", "software thermal slowdown: over the maximum operating temperature", Role::Warning),
+    (0x04, "pwr cap", "held below the power limit, which is usual under full load", Role::Info),
+    (0x10, "sync", "held down by another GPU of its sync boost group", Role::Info),
+    (0x02, "app clk", "limited by the application clocks setting", Role::Info),
+    (0x100, "display", "limited by the display clocks setting", Role::Info),
+    (0x01, "idle", "nothing runs", Role::Muted),
+];
+
+/// The gravest of the clock event reasons of `mask`, short.
+pub(super) fn clock_event(mask: u64) -> (&'static str, Role) {
+    let found = CLOCK_EVENTS.iter().find(|(bit, ..)| mask & bit != 0);
+    found.map_or(
+        if mask == 0 { ("none", Role::Muted) } else { ("other", Role::Info) },
+        |(_, short, _, role)| (*short, *role),
+    )
+}
+
+/// All clock event reasons of `mask`, explained.
+pub(super) fn clock_events(mask: u64) -> impl Iterator<Item = (&'static str, &'static str, Role)> {
+    CLOCK_EVENTS
+        .iter()
+        .filter(move |(bit, ..)| mask & bit != 0)
+        .map(|(_, short, long, role)| (*short, *long, *role))
+}
+
+/// `used/total` in one unit, so that they can be compared: `118.2/141 GiB`.
+pub(super) fn used_of(used: Bytes, total: Bytes) -> String {
+    if total.0 >= 1 << 30 {
+        format!("{:.1}/{:.0} GiB", used.gib(), total.gib())
+    } else {
+        format!("{:.0}/{:.0} MiB", used.mib(), total.mib())
+    }
+}
+
+/// A rate in at most six characters, without the `/s` that its heading names: `3.10G`.
+pub(super) fn short_rate(rate: BytesPerSecond) -> String {
+    let text = rate.to_string();
+    let mut parts = text.split(' ');
+    let number = parts.next().unwrap_or_default();
+    let prefix = parts.next().unwrap_or_default().chars().next().filter(|first| *first != 'B');
+    format!("{number}{}", prefix.map(String::from).unwrap_or_default())
+}
+
+/// A duration as people say it: `1h 05m`, `3d 4h`.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// The time of day at `wall_us` µs since the epoch, `offset` seconds east of UTC: `14:03:22`.
+pub(super) fn time_of_day(wall_us: i64, offset: i32) -> String {
+    let seconds = (wall_us.div_euclid(1_000_000) + i64::from(offset)).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The offset as it stands behind a time: `UTC`, `+02:00`.
+pub(super) fn zone(offset: i32) -> String {
+    if offset == 0 {
+        return "UTC".into();
+    }
+    let minutes = offset.unsigned_abs() / 60;
+    format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_reason_is_named() {
+        assert_eq!(clock_event(0), ("none", Role::Muted));
+        assert_eq!(clock_event(0x48).0, "HW THERM");
+        assert_eq!(clock_event(0x05).0, "pwr cap");
+        assert_eq!(clock_event(1 << 40).0, "other");
+    }
+
+    #[test]
+    fn times_of_day_know_their_zone() {
+        assert_eq!(time_of_day(0, 0), "00:00:00");
+        assert_eq!(time_of_day(0, -3_600), "23:00:00");
+        assert_eq!((zone(0), zone(19_800), zone(-3_600)), ("UTC".into(), "+05:30".into(), "-01:00".into()));
+    }
+
+    #[test]
+    fn rates_are_short() {
+        assert_eq!(short_rate(BytesPerSecond(3.1e9)), "3.10G");
+        assert_eq!(short_rate(BytesPerSecond(812.0)), "812");
+        assert_eq!(short_rate(BytesPerSecond(999_600.0)), "1.00M");
+    }
+}
