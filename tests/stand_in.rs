@@ -5,6 +5,7 @@
     unsafe_code,
     reason = "the scenario reaches the library by the environment, before any thread starts"
 )]
+#![allow(clippy::unwrap_used, reason = "test helpers: a broken set-up ends the test")]
 
 #[path = "support/stand_in.rs"]
 mod stand_in;

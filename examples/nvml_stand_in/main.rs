@@ -19,6 +19,7 @@
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::map_err_ignore,
     reason = "this is the C side: a test double of a C library, every function takes raw pointers from its caller"
 )]
 

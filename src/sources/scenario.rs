@@ -9,6 +9,7 @@ mod error;
 mod fault;
 mod load;
 mod metric;
+mod player;
 mod preset;
 mod rig;
 mod spec;
@@ -17,6 +18,7 @@ mod truth;
 pub use error::ScenarioError;
 pub use fault::{FaultKind, FaultRig};
 pub use metric::{Metric, Values};
+pub use player::ScenarioPlayer;
 pub use preset::{PRESETS, Preset};
 pub use rig::{GpuRig, HostRig, MigRig, ProcessRig};
 pub use truth::{COUNTED_REASONS, Cumulative, GpuTruth, HostTruth, ProcessTruth, RigTruth};
@@ -162,7 +164,23 @@ macro_rules! embedded {
     };
 }
 
-embedded!("healthy-1xh200", "healthy-2xh200", "healthy-8xh100", "stalled");
+embedded!(
+    "incident-8xh100",
+    "healthy-8xh100",
+    "healthy-2xh200",
+    "healthy-1xh200",
+    "idle",
+    "mixed-16",
+    "mig",
+    "throttled",
+    "xid",
+    "lost",
+    "stalled",
+    "init-stalled",
+    "no-permission",
+    "no-driver",
+    "laptop-asleep",
+);
 
 /// The text of an embedded scenario.
 #[must_use]
@@ -174,3 +192,7 @@ pub fn embedded(name: &str) -> Option<&'static str> {
 pub fn embedded_names() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(|(name, _)| *name)
 }
+
+#[cfg(test)]
+#[path = "scenario/scenario_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use super::error::{ScenarioError, nearest};
 use super::fault::{FaultKind, FaultRig};
 use super::metric::{Entry, Metric};
 use super::preset::{PRESETS, Preset};
-use super::rig::{GpuRig, HostRig, MIB, MigRig, ProcessRig};
+use super::rig::{BEFORE, GpuRig, HostRig, MIB, MigRig, ProcessRig};
 use super::spec::{self, FaultName, Selector};
 use super::truth::Cumulative;
 use super::{Expectation, KernelLine, Scenario};
@@ -172,7 +172,7 @@ impl Compiler<'_> {
             processes.push(ProcessRig {
                 pid: spec.pid + rank as u32,
                 start_ticks: 0,
-                age_at_start: spec.age_seconds.unwrap_or(USUAL_AGE.min(host.uptime_seconds / 2.0)),
+                age_at_start: spec.age_seconds.unwrap_or_else(|| USUAL_AGE.min(host.uptime_seconds / 2.0)),
                 parent: spec.parent.unwrap_or(1),
                 user: spec.user.clone(),
                 name: spec.name.clone(),
@@ -236,13 +236,16 @@ impl Compiler<'_> {
                 })?;
             changes.push((*metric, None));
         }
-        if chosen.is_none() && (!changes.is_empty() || entry.state.is_some()) {
+        if chosen.is_none() && (!changes.is_empty() || entry.state.is_some() || entry.load.is_some()) {
             return Err(
                 self.fault(format!("the [[at]] at {from} s changes a GPU and does not say which: add `gpu`"))
             );
         }
         for index in chosen.iter().flatten() {
             let Some(gpu) = self.gpus.get_mut(*index as usize) else { continue };
+            if let Some(load) = entry.load {
+                gpu.loads.push((from, load));
+            }
             for (metric, value) in &changes {
                 gpu.change(*metric, from, to, *value);
             }
@@ -365,14 +368,14 @@ fn new_gpu(index: u32, member: usize, group: &spec::Group, preset: &'static Pres
             })
             .collect(),
         display: group.display,
-        load: group.load,
+        loads: vec![(BEFORE, group.load)],
         tracks: BTreeMap::new(),
-        states: group.state.map(|state| (0.0, state)).into_iter().collect(),
+        states: group.state.map(|state| (BEFORE, state)).into_iter().collect(),
         sums: Vec::new(),
         last_second: Cumulative::default(),
     };
     for (metric, value) in group.set.changes() {
-        gpu.change(metric, 0.0, 0.0, Some(value));
+        gpu.change(metric, BEFORE, BEFORE, Some(value));
     }
     gpu
 }

@@ -49,3 +49,9 @@ impl Scenario {
         })
     }
 }
+
+/// Whether a call is about no GPU.
+pub(super) fn is_system_call(call: &str) -> bool {
+    !call.starts_with("nvmlDevice") && !call.starts_with("nvmlGpm") && call != "*"
+        || call.starts_with("nvmlDeviceGetCount")
+}

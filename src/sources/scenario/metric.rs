@@ -74,6 +74,7 @@ macro_rules! metrics {
             pub(super) to: Option<Number>,
             pub(super) gpu: Option<super::spec::Selector>,
             pub(super) state: Option<super::spec::StateName>,
+            pub(super) load: Option<super::spec::LoadName>,
             #[serde(default)]
             pub(super) release: Vec<String>,
             #[serde(default)]

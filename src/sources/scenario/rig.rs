@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 
 pub(super) const MIB: u64 = 1 << 20;
 
+/// Before the start, in scenario seconds: what a rig is from the beginning it was long before, since the driver's
+/// sample buffers reach back.
+pub(super) const BEFORE: f64 = -3_600.0;
+
 /// A change of one number: from `start` at `from` to `target` at `to`, and then that; no target is the healthy
 /// value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +62,8 @@ pub struct GpuRig {
     pub mig: Vec<MigRig>,
     /// A display hangs on it.
     pub display: bool,
-    pub(super) load: LoadName,
+    /// How it is loaded, from when on.
+    pub(super) loads: Vec<(f64, LoadName)>,
     pub(super) tracks: BTreeMap<Metric, Vec<Segment>>,
     pub(super) states: Vec<(f64, StateName)>,
     /// Counters at each whole second of the scenario.
@@ -70,7 +75,9 @@ pub struct GpuRig {
 impl GpuRig {
     /// The numbers at `t` seconds.
     pub(super) fn values_at(&self, t: f64) -> Values {
-        let mut values = load::healthy(self.preset, self.load, self.index, t);
+        let load =
+            self.loads.iter().rev().find(|(from, _)| *from <= t).map_or(LoadName::Idle, |(_, load)| *load);
+        let mut values = load::healthy(self.preset, load, self.index, t);
         for (metric, segments) in &self.tracks {
             let Some(segment) = segments.iter().rev().find(|segment| segment.from <= t) else { continue };
             let slot = values.slot(*metric);
@@ -138,7 +145,8 @@ impl GpuRig {
     /// The counters at `t` seconds, which is within the scenario.
     pub(super) fn sum_to(&self, t: f64) -> Cumulative {
         let second = t.max(0.0).floor();
-        let at = |index: usize| self.sums.get(index).or(self.sums.last()).copied().unwrap_or_default();
+        let at =
+            |index: usize| self.sums.get(index).or_else(|| self.sums.last()).copied().unwrap_or_default();
         let (before, after) = (at(second as usize), at(second as usize + 1));
         let share = t - second;
         let mut sum = before.plus(&before, -share).plus(&after, share);

@@ -149,6 +149,11 @@ impl Scenario {
         gpu.values_at(self.local(t))
     }
 
+    /// The numbers of one GPU `age` before `t`, which may lie before the start: the driver's sample buffers do.
+    pub(crate) fn values_before(&self, gpu: &GpuRig, t: Duration, age: Duration) -> Values {
+        gpu.values_at(self.local(t) - age.as_secs_f64())
+    }
+
     /// Framebuffer in use, bytes: what a scenario sets, else what the processes hold.
     fn memory_used(&self, gpu: &GpuRig, values: &Values, t: Duration) -> u64 {
         let used = if gpu.sets(Metric::MemoryUsed) {
