@@ -78,6 +78,9 @@ impl Deriver {
 
     /// A new stream: the same machine goes on where it was, another boot or host begins with nothing.
     fn begin(&mut self, header: Header) {
+        if self.header.as_deref() == Some(&header) {
+            return; // each block of a recording repeats it
+        }
         let same_boot = self.header.as_ref().is_some_and(|old| {
             old.host.boot_id == header.host.boot_id && old.host.hostname == header.host.hostname
         });
@@ -91,6 +94,9 @@ impl Deriver {
     }
 
     fn take_inventory(&mut self, inventory: Inventory) {
+        if *self.inventory == inventory {
+            return; // each block of a recording repeats it
+        }
         self.infos = inventory.gpus.iter().map(|info| (info.id(), Arc::new(info.clone()))).collect();
         self.processes.learn(&inventory.processes);
         self.inventory = Arc::new(inventory);

@@ -39,7 +39,7 @@ pub(super) enum Store {
     /// Lines as they are.
     Plain(Box<dyn Data>),
     /// Lines that somebody else compressed: can only be read from the start.
-    Foreign(Foreign),
+    Foreign(Box<Foreign>),
 }
 
 impl Store {
@@ -60,7 +60,7 @@ impl Store {
         }
         let mut foreign = Foreign::new(data);
         let fault = foreign.scan(&mut scan)?;
-        Ok((Self::Foreign(foreign), scan.finish(), fault))
+        Ok((Self::Foreign(Box::new(foreign)), scan.finish(), fault))
     }
 
     /// The lines of a block, as far as they can be read.

@@ -29,10 +29,12 @@ impl Redactor {
             Record::Inventory(inventory) => self.inventory(inventory),
             Record::Sample(sample) => self.sample(sample),
             Record::Event(event) => {
-                self.gpu(event.gpu.as_mut());
+                if let Some(gpu) = &mut event.gpu {
+                    self.gpu(gpu);
+                }
                 event.text = self.text(&event.text);
             }
-            Record::CallStuck(call) => self.stuck(Some(call)),
+            Record::CallStuck(call) => self.stuck(call),
             Record::Gap(_) | Record::Bye(_) => {}
         }
         record
@@ -89,11 +91,15 @@ impl Redactor {
 
     fn sample(&mut self, sample: &mut Sample) {
         for gpu in &mut sample.gpus {
-            self.gpu(Some(&mut gpu.id));
-            self.stuck(gpu.stuck.as_mut());
+            self.gpu(&mut gpu.id);
+            if let Some(call) = &mut gpu.stuck {
+                self.stuck(call);
+            }
             if let Some(Ok(instances)) = gpu.mig.as_mut().map(|group| &mut group.value) {
                 for instance in instances {
-                    self.gpu(instance.uuid.as_mut().ok());
+                    if let Ok(uuid) = &mut instance.uuid {
+                        self.gpu(uuid);
+                    }
                 }
             }
         }
@@ -102,16 +108,16 @@ impl Redactor {
         }
     }
 
-    fn stuck(&mut self, call: Option<&mut StuckCall>) {
-        self.gpu(call.and_then(|call| call.gpu.as_mut()));
+    fn stuck(&mut self, call: &mut StuckCall) {
+        if let Some(gpu) = &mut call.gpu {
+            self.gpu(gpu);
+        }
     }
 
-    fn gpu(&mut self, id: Option<&mut GpuId>) {
-        if let Some(GpuId(id)) = id {
-            // A PCI address stands in for a UUID that could not be read; it tells nothing.
-            if id.starts_with("GPU-") || id.starts_with("MIG-") {
-                self.replace("uuid", id);
-            }
+    fn gpu(&mut self, GpuId(id): &mut GpuId) {
+        // A PCI address stands in for a UUID that could not be read; it tells nothing.
+        if id.starts_with("GPU-") || id.starts_with("MIG-") {
+            self.replace("uuid", id);
         }
     }
 

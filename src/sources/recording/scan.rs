@@ -50,7 +50,8 @@ impl LineScan {
     }
 
     fn piece(&mut self, piece: &[u8]) {
-        let block = self.block.get_or_insert(Block { at: self.at, length: 0, span: Span::default() });
+        let at = self.at;
+        let block = self.block.get_or_insert_with(|| Block { at, length: 0, span: Span::default() });
         block.length += piece.len() as u64;
         self.at += piece.len() as u64;
         let room = LOOKED_AT.saturating_sub(self.line.len());
