@@ -92,7 +92,7 @@ impl Device {
             max_pcie_width: port
                 .safe(caller, CallId::MaxPcieWidth, SafeDevice::max_pcie_link_width)
                 .and_then(real),
-            nvlink_version: nvlink_version(port, caller, nvlinks.clone().unwrap_or(0)),
+            nvlink_version: nvlinks.clone().and_then(|links| nvlink_version(port, caller, links)),
             nvlinks,
             nvswitch_links: nvswitch_links.and_then(FieldValue::number),
             gpm: match port.safe(caller, CallId::GpmSupport, SafeDevice::gpm_support) {

@@ -39,7 +39,7 @@ fn a_gpu_without_identity_is_known_by_its_place_then_by_its_address() {
     assert_eq!(device.id().to_string(), "0000:3b:00.0");
     let info = device.info(&caller);
     assert_eq!((info.index.clone(), info.id()), (Ok(3), device.id()));
-    assert_eq!(info.name, Err(Absence::Lost));
+    assert_eq!((info.name, info.nvlink_version), (Err(Absence::Lost), Err(Absence::Lost)));
 }
 
 #[test]
