@@ -9,6 +9,8 @@
 
 #[path = "support/stand_in.rs"]
 mod stand_in;
+#[path = "stand_in/traps.rs"]
+mod traps;
 
 use nvml_wrapper::enum_wrappers::device::{
     Clock, EccCounter, MemoryError, TemperatureSensor, TemperatureThreshold,
@@ -132,7 +134,7 @@ fn a_symbol_can_be_left_out() {
 }
 
 /// A library of its own that plays a scenario; the file must live as long as the library is used.
-fn play(scenario: &str) -> (Nvml, tempfile::TempPath) {
+pub(crate) fn play(scenario: &str) -> (Nvml, tempfile::TempPath) {
     let library = stand_in_with(&[("KGTOP_STAND_IN", scenario)]);
     (Nvml::builder().lib_path(library.as_os_str()).init().unwrap(), library)
 }
@@ -193,7 +195,7 @@ fn a_lost_gpu_and_what_is_set() {
     );
 }
 
-fn scenario_file(text: &str) -> tempfile::TempPath {
+pub(crate) fn scenario_file(text: &str) -> tempfile::TempPath {
     let path = tempfile::Builder::new().suffix(".toml").tempfile().unwrap().into_temp_path();
     std::fs::write(&path, text).unwrap();
     path
