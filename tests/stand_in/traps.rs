@@ -47,7 +47,12 @@ fn pids(nvml: &Nvml, words_per_entry: usize) -> Vec<u64> {
     // SAFETY: the buffer has room for three entries of either size.
     let code = unsafe { list(gpu.handle(), &raw mut count, words.as_mut_ptr().cast()) };
     assert_eq!(code, 0);
-    words.chunks(words_per_entry).take(3).map(|entry| entry[0] & 0xffff_ffff).collect()
+    words
+        .chunks(words_per_entry)
+        .take(3)
+        .filter_map(|entry| entry.first())
+        .map(|word| word & 0xffff_ffff)
+        .collect()
 }
 
 #[test]
@@ -169,7 +174,7 @@ fn a_call_that_blocks_the_library_holds_every_other() {
     receive.recv().unwrap();
     let stuck = gpu();
     std::thread::spawn(move || {
-        drop(stuck.temperature(nvml_wrapper::enum_wrappers::device::TemperatureSensor::Gpu))
+        drop(stuck.temperature(nvml_wrapper::enum_wrappers::device::TemperatureSensor::Gpu));
     });
     // Both stay where they are: a second thread's calls end as soon as the first holds the lock.
     let calls =
