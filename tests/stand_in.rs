@@ -9,6 +9,8 @@
 
 #[path = "support/stand_in.rs"]
 mod stand_in;
+#[path = "stand_in/traps.rs"]
+mod traps;
 
 use nvml_wrapper::enum_wrappers::device::{
     Clock, EccCounter, MemoryError, TemperatureSensor, TemperatureThreshold,
@@ -132,7 +134,7 @@ fn a_symbol_can_be_left_out() {
 }
 
 /// A library of its own that plays a scenario; the file must live as long as the library is used.
-fn play(scenario: &str) -> (Nvml, tempfile::TempPath) {
+pub(crate) fn play(scenario: &str) -> (Nvml, tempfile::TempPath) {
     let library = stand_in_with(&[("KGTOP_STAND_IN", scenario)]);
     (Nvml::builder().lib_path(library.as_os_str()).init().unwrap(), library)
 }
@@ -167,7 +169,8 @@ fn a_blocked_call_leaves_the_others_alone() {
     receive.recv().unwrap();
     assert!(nvml.device_by_index(0).unwrap().power_usage().is_ok());
     assert!(nvml.device_by_index(1).unwrap().temperature(TemperatureSensor::Gpu).is_ok());
-    assert!(receive.try_recv().is_err(), "the blocked call came back");
+    let back = receive.recv_timeout(std::time::Duration::from_millis(100));
+    assert!(back.is_err(), "the blocked call came back");
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn a_lost_gpu_and_what_is_set() {
     );
 }
 
-fn scenario_file(text: &str) -> tempfile::TempPath {
+pub(crate) fn scenario_file(text: &str) -> tempfile::TempPath {
     let path = tempfile::Builder::new().suffix(".toml").tempfile().unwrap().into_temp_path();
     std::fs::write(&path, text).unwrap();
     path

@@ -21,13 +21,14 @@ fn samples(gpu: &Target, kind: c_uint, since: u64) -> Result<Vec<nvmlSample_t>, 
     if gpu.gpu.mig_enabled() && kind != 0 {
         return Err(NOT_SUPPORTED);
     }
-    let last = gpu.t.as_millis() as u64 / period;
+    let last = Duration::from_millis(gpu.t.as_millis() as u64 / period * period);
+    let newest = stamp(last);
+    // The driver sampled before this library was loaded: its ring is full from the first call.
     let samples = (0..number)
         .rev()
-        .filter_map(|back| last.checked_sub(back))
-        .map(|step| Duration::from_millis(step * period))
-        .map(|at| {
-            let values = gpu.values_at(at);
+        .map(|back| Duration::from_millis(back * period))
+        .map(|age| {
+            let values = gpu.values_before(last, age);
             let value = match kind {
                 0 => values.power * 1000.0,
                 1 => values.utilization,
@@ -36,7 +37,10 @@ fn samples(gpu: &Target, kind: c_uint, since: u64) -> Result<Vec<nvmlSample_t>, 
                 4 => values.decoder,
                 _ => 0.0,
             };
-            nvmlSample_t { timeStamp: stamp(at), sampleValue: nvmlValue_t { uiVal: value as c_uint } }
+            nvmlSample_t {
+                timeStamp: newest.saturating_sub(age.as_micros() as u64),
+                sampleValue: nvmlValue_t { uiVal: value as c_uint },
+            }
         })
         .filter(|sample| sample.timeStamp > since)
         .collect();

@@ -100,9 +100,14 @@ impl State {
 }
 
 /// µs of the wall clock at a time of the scenario, as the driver stamps its sample buffers.
+/// One reading of the wall clock serves for all, so that the same moment always has the same stamp.
 pub fn stamp(t: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (now.as_micros() as u64).saturating_sub(state().now().saturating_sub(t).as_micros() as u64)
+    static WALL_AT_START: OnceLock<u64> = OnceLock::new();
+    let start = WALL_AT_START.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(state().now()).as_micros() as u64
+    });
+    start + t.as_micros() as u64
 }
 
 /// What a handle stands for, and the moment of the call.
@@ -123,6 +128,10 @@ impl Target {
 
     pub fn values_at(&self, t: Duration) -> Values {
         self.settings(|settings| settings.apply(self.state.scenario.values_at(self.gpu, t)))
+    }
+
+    pub fn values_before(&self, t: Duration, age: Duration) -> Values {
+        self.settings(|settings| settings.apply(self.state.scenario.values_before(self.gpu, t, age)))
     }
 
     pub fn truth(&self) -> GpuTruth {

@@ -9,7 +9,27 @@
 )]
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use tempfile::TempPath;
+
+/// The bytes of the stand-in.
+static IMAGE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| std::fs::read(stand_in_library()).expect("the stand-in can be read"));
+
+/// Stands before the room for settings (`examples/nvml_stand_in/state.rs`), between zero bytes.
+const MARK: &[u8] = b"kgtop-stand-in-settings";
+
+/// Where the settings begin.
+static SETTINGS_AT: LazyLock<usize> = LazyLock::new(|| {
+    let mut place = 0;
+    for text in IMAGE.split(|byte| *byte == 0) {
+        if text == MARK {
+            return place + MARK.len() + 1;
+        }
+        place += text.len() + 1;
+    }
+    panic!("the stand-in has no room for settings")
+});
 
 /// The stand-in, which plain `cargo test` builds beside the test binaries.
 ///
@@ -33,23 +53,18 @@ pub(crate) fn stand_in_library() -> PathBuf {
 /// # Panics
 /// When the library has no such symbol.
 pub(crate) fn without_symbols(symbols: &[&str]) -> TempPath {
-    let mut image = std::fs::read(stand_in_library()).expect("the stand-in can be read");
-    for symbol in symbols {
-        // In the string tables a name stands between two zero bytes, which tells `nvmlInit` from `nvmlInit_v2`.
-        let name = [b"\0", symbol.as_bytes(), b"\0"].concat();
-        let places: Vec<usize> = image
-            .windows(name.len())
-            .enumerate()
-            .filter(|(_, window)| *window == name)
-            .map(|(place, _)| place)
-            .collect();
-        assert!(!places.is_empty(), "the stand-in has no symbol {symbol}");
-        for place in places {
-            if let Some(byte) = image.get_mut(place + 1) {
-                *byte = b'X';
-            }
+    let mut image = IMAGE.clone();
+    let mut missing: Vec<&str> = symbols.to_vec();
+    let mut place = 0;
+    // In the string tables a name stands between two zero bytes, which tells `nvmlInit` from `nvmlInit_v2`.
+    for text in IMAGE.split(|byte| *byte == 0) {
+        if let Some(symbol) = symbols.iter().find(|symbol| symbol.as_bytes() == text) {
+            image[place] = b'X';
+            missing.retain(|other| other != symbol);
         }
+        place += text.len() + 1;
     }
+    assert!(missing.is_empty(), "the stand-in has no symbol {missing:?}");
     copy(&image)
 }
 
@@ -59,19 +74,11 @@ pub(crate) fn without_symbols(symbols: &[&str]) -> TempPath {
 /// # Panics
 /// When the settings are longer than the room for them.
 pub(crate) fn stand_in_with(settings: &[(&str, &str)]) -> TempPath {
-    const MARK: &[u8] = b"\0kgtop-stand-in-settings\0";
-    const ROOM: usize = 1024 - MARK.len();
-    let mut image = std::fs::read(stand_in_library()).expect("the stand-in can be read");
+    let mut image = IMAGE.clone();
     let text: String = settings.iter().flat_map(|(name, value)| [name, "=", value, "\n"]).collect();
-    assert!(text.len() < ROOM, "the settings are longer than {ROOM} bytes");
-    let marks: Vec<usize> = image
-        .windows(MARK.len() + 1)
-        .enumerate()
-        // The mark with room behind it; the mark as such also stands in the code that looks for it.
-        .filter(|(_, window)| window.strip_prefix(MARK) == Some(&[0]))
-        .map(|(place, _)| place + MARK.len())
-        .collect();
-    let [place] = marks[..] else { panic!("the stand-in has {} places for settings", marks.len()) };
+    let place = *SETTINGS_AT;
+    let room = image[place..].iter().take(1024 - MARK.len() - 2).filter(|byte| **byte == 0).count();
+    assert!(text.len() < room, "the settings are longer than {room} bytes");
     image[place..place + text.len()].copy_from_slice(text.as_bytes());
     copy(&image)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Deriver, Snapshot};
+use crate::model::{Deriver, Snapshot, StuckCall};
 use crate::sources::scenario::{Scenario, embedded, embedded_names};
 use std::collections::BTreeMap;
 

@@ -150,7 +150,8 @@ impl Scenario {
     }
 
     /// The numbers of one GPU `age` before `t`, which may lie before the start: the driver's sample buffers do.
-    pub(crate) fn values_before(&self, gpu: &GpuRig, t: Duration, age: Duration) -> Values {
+    #[must_use]
+    pub fn values_before(&self, gpu: &GpuRig, t: Duration, age: Duration) -> Values {
         gpu.values_at(self.local(t) - age.as_secs_f64())
     }
 
