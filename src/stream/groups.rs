@@ -1,6 +1,6 @@
 //! The groups of a GPU's part of a sample on the wire.
 
-use super::json::{Fields, Json, write_name, write_text};
+use super::json::{Fields, Json, write_text};
 use super::wire::{Group, Malformed, Object, Wire, member, names, object, write_member};
 use crate::model::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Health, Live, MigInstance, NvLink, ProcessKind,
@@ -135,11 +135,12 @@ object!(Buffers {
 });
 
 /// Names of a series of timed values.
-pub(super) const SERIES: [&str; 3] = ["first_ms", "after_ms", "values"];
+pub(super) const SERIES: [&str; 4] = ["first_ms", "after_ms", "first", "rises"];
 
-/// A series is `{"first_ms": T, "after_ms": [0, 20, 20], "values": […]}`: the wall clock of the first value, the
-/// steps to each value from the one before it, and the values. To the millisecond and a tenth: at fifty values a
-/// second and GPU, the driver's microseconds would be most of a recording.
+/// A series is `{"first_ms": T, "after_ms": [20, 20], "first": 650, "rises": [-3, 1]}`: the wall clock and value of
+/// the first, then for each further one the time and the rise from the one before it. Whole milliseconds, watts and
+/// per cent: at fifty values a second and GPU, more digits would be most of a recording. Values that are no numbers
+/// are left out.
 impl Wire for TimedValue {
     fn write(&self, out: &mut String) {
         Self::write_list(std::slice::from_ref(self), out);
@@ -150,46 +151,43 @@ impl Wire for TimedValue {
     }
 
     fn write_list(items: &[Self], out: &mut String) {
-        let milliseconds = |item: &Self| item.at_us / 1_000;
-        let first = items.first().map_or(0, milliseconds);
+        let whole = |item: &Self| {
+            let at = i64::try_from(item.at_us / 1_000).unwrap_or(i64::MAX);
+            item.value.is_finite().then(|| (at, item.value.round() as i64))
+        };
+        let points: Vec<(i64, i64)> = items.iter().filter_map(whole).collect();
+        let rises = |read: fn(&(i64, i64)) -> i64| -> Vec<i64> {
+            points.iter().zip(points.iter().skip(1)).map(|(a, b)| read(b).saturating_sub(read(a))).collect()
+        };
         out.push('{');
-        write_member(out, SERIES[0], &first);
-        write_name(out, SERIES[1]);
-        let mut before = i64::try_from(first).unwrap_or(i64::MAX);
-        let steps: Vec<i64> = items
-            .iter()
-            .map(|item| {
-                let at = i64::try_from(milliseconds(item)).unwrap_or(i64::MAX);
-                let step = at.saturating_sub(before);
-                before = at;
-                step
-            })
-            .collect();
-        steps.write(out);
-        write_name(out, SERIES[2]);
-        out.push('[');
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            super::json::write_rounded(out, f64::from(item.value), 1);
+        if let Some((at, value)) = points.first() {
+            write_member(out, SERIES[0], at);
+            write_member(out, SERIES[1], &rises(|point| point.0));
+            write_member(out, SERIES[2], value);
+            write_member(out, SERIES[3], &rises(|point| point.1));
         }
-        out.push_str("]}");
+        out.push('}');
     }
 
     fn read_list(json: &Json<'_>) -> Result<Vec<Self>, Malformed> {
         let fields = json.fields().ok_or(Malformed::wanted("a series"))?;
-        let mut at: i64 =
-            member::<u64>(&fields, SERIES[0])?.try_into().map_err(|_large| Malformed::wanted("a number"))?;
-        let steps: Vec<i64> = member(&fields, SERIES[1])?;
-        let values: Vec<Option<f32>> = member(&fields, SERIES[2])?;
-        let mut series = Vec::with_capacity(values.len());
-        for (step, value) in steps.into_iter().zip(values) {
+        if fields.get(SERIES[0]).is_none() {
+            return Ok(Vec::new());
+        }
+        let mut at: i64 = member(&fields, SERIES[0])?;
+        let after: Vec<i64> = member(&fields, SERIES[1])?;
+        let mut value: i64 = member(&fields, SERIES[2])?;
+        let rises: Vec<i64> = member(&fields, SERIES[3])?;
+        let point = |at: i64, value: i64| Self {
+            at_us: u64::try_from(at).unwrap_or(0).saturating_mul(1_000),
+            value: value as f32,
+        };
+        let mut series = Vec::with_capacity(after.len() + 1);
+        series.push(point(at, value));
+        for (step, rise) in after.into_iter().zip(rises) {
             at = at.saturating_add(step);
-            // A value that is no number is missing from the series, not zero in it.
-            if let (Some(value), Ok(at)) = (value, u64::try_from(at)) {
-                series.push(Self { at_us: at.saturating_mul(1_000), value });
-            }
+            value = value.saturating_add(rise);
+            series.push(point(at, value));
         }
         Ok(series)
     }

@@ -413,9 +413,19 @@ rounded! {
     Celsius, 1, |value| Celsius::new(value as f32), |value| f64::from(value.0);
     Percent, 1, |value| Percent::new(value as f32), |value| f64::from(value.0);
     Joules, 0, |value| Joules::new(value as f32), |value| f64::from(value.0);
-    BytesPerSecond, 0, BytesPerSecond::new, |value| value.0;
+    BytesPerSecond, 0, BytesPerSecond::new, |value| five_digits(value.0);
     f32, 3, |value| Some(value as f32).filter(|value| value.is_finite()), |value| f64::from(*value);
     f64, 2, |value| Some(value).filter(|value| value.is_finite()), |value| *value;
+}
+
+/// Rates keep five significant digits: the driver measures none of them better.
+fn five_digits(value: f64) -> f64 {
+    let above = value.abs().log10().floor() - 4.0;
+    if above <= 0.0 || !above.is_finite() {
+        return value;
+    }
+    let unit = 10_f64.powi(above as i32);
+    (value / unit).round() * unit
 }
 
 impl Wire for bool {

@@ -111,7 +111,7 @@ impl Arbitrary for Joules {
 
 impl Arbitrary for BytesPerSecond {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
-        Self(f64::from(u32::arbitrary(from)))
+        Self(f64::from(u16::arbitrary(from)) * f64::from(10_u32.pow(u32::from(from.below(7)))))
     }
 }
 
@@ -123,7 +123,7 @@ impl Arbitrary for Wall {
 
 impl Arbitrary for TimedValue {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
-        Self { at_us: u64::from(u32::arbitrary(from)) * 1_000, value: f32::arbitrary(from) }
+        Self { at_us: u64::from(u32::arbitrary(from)) * 1_000, value: f32::arbitrary(from).round() }
     }
 }
 

@@ -5,7 +5,7 @@
 //! times 64 bits, µs).
 
 use crate::units::{Mono, Wall};
-use flate2::{Compression, GzBuilder};
+use flate2::{Compression, Crc, Decompress, FlushDecompress, GzBuilder, Status};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -21,6 +21,14 @@ const DATA_AT: usize = GZIP_HEADER + 2 + 4;
 pub(super) const PREFIX: usize = DATA_AT + EXTRA_LENGTH;
 /// Bit 2 of the flags: an extra field follows.
 const FEXTRA: u8 = 4;
+
+/// Checksum and length behind the data.
+const TRAILER: usize = 8;
+/// No block of ours unpacks to more: what does is no block.
+const LARGEST: usize = 64 << 20;
+
+pub(super) const CUT_OFF: &str = "the file is cut off";
+const DAMAGED: &str = "damaged data";
 
 /// What samples cover: their number, and the first and last one's times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +86,7 @@ pub(super) fn compress(lines: &str, span: &Span) -> io::Result<Vec<u8>> {
     extra.extend_from_slice(&span.last.0.to_le_bytes());
     extra.extend_from_slice(&span.first_wall.0.to_le_bytes());
     extra.extend_from_slice(&span.last_wall.0.to_le_bytes());
-    let mut encoder = GzBuilder::new().extra(extra).write(Vec::new(), Compression::default());
+    let mut encoder = GzBuilder::new().extra(extra).write(Vec::new(), Compression::best());
     encoder.write_all(lines.as_bytes())?;
     let mut member = encoder.finish()?;
     let length =
@@ -114,7 +122,37 @@ pub(super) fn parse(prefix: &[u8]) -> Option<(u64, Span)> {
     };
     // Shorter than its own header and trailer: not written by this module.
     let length = u64::from(word(0)?);
-    (length >= (PREFIX + 8) as u64).then_some((length, span))
+    (length >= (PREFIX + TRAILER) as u64).then_some((length, span))
+}
+
+/// Unpacks a member as far as it goes, and says why it goes no further. (The decoders of `flate2` lose what came
+/// out together with an error.)
+pub(super) fn decompress(member: &[u8]) -> (Vec<u8>, Result<(), &'static str>) {
+    let mut lines = Vec::new();
+    let Some(packed) = member.get(PREFIX..) else { return (lines, Err(CUT_OFF)) };
+    let mut inflate = Decompress::new(false);
+    loop {
+        let used = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
+        let rest = packed.get(used..).unwrap_or_default();
+        lines.reserve(64 << 10);
+        let before = lines.len();
+        match inflate.decompress_vec(rest, &mut lines, FlushDecompress::None) {
+            Ok(Status::StreamEnd) => break,
+            _ if lines.len() > LARGEST => return (lines, Err(DAMAGED)),
+            Ok(_) if lines.len() > before || inflate.total_in() > used as u64 => {}
+            Ok(_) => return (lines, Err(CUT_OFF)),
+            Err(_) => return (lines, Err(DAMAGED)),
+        }
+    }
+    let used = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
+    let Some(trailer) = packed.get(used..).and_then(|rest| rest.first_chunk::<TRAILER>()) else {
+        return (lines, Err(CUT_OFF));
+    };
+    let mut crc = Crc::new();
+    crc.update(&lines);
+    let [a, b, c, d, ..] = *trailer;
+    let result = if crc.sum() == u32::from_le_bytes([a, b, c, d]) { Ok(()) } else { Err(DAMAGED) };
+    (lines, result)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a recording is read from, and how it falls into blocks.
 
-use super::block::{self, PREFIX, Span};
+use super::block::{self, CUT_OFF, PREFIX, Span};
 use super::scan::LineScan;
 use crate::stream::MAX_LINE_BYTES;
-use flate2::read::{GzDecoder, MultiGzDecoder};
+use flate2::read::MultiGzDecoder;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Bytes that can be read from any place: a file, or a recording that is part of the program.
@@ -51,7 +51,7 @@ impl Store {
         let mut scan = LineScan::default();
         if !first.starts_with(&GZIP_MAGIC) {
             scan.read(&mut data)?;
-            return Ok((Self::Plain(data), scan.finish(), None));
+            return Ok((Self::Plain(data), scan.finish(true), None));
         }
         // A first block that is cut off before its own data still looks like anybody's gzip: no difference is made.
         if block::parse(&first).is_some() {
@@ -60,7 +60,8 @@ impl Store {
         }
         let mut foreign = Foreign::new(data);
         let fault = foreign.scan(&mut scan)?;
-        Ok((Self::Foreign(Box::new(foreign)), scan.finish(), fault))
+        let blocks = scan.finish(fault.is_none());
+        Ok((Self::Foreign(Box::new(foreign)), blocks, fault))
     }
 
     /// The lines of a block, as far as they can be read.
@@ -68,9 +69,10 @@ impl Store {
         let mut lines = Vec::new();
         let length = block.length.min(LARGEST_BLOCK);
         let result = match self {
-            Self::Members(data) => data.seek(SeekFrom::Start(block.at)).and_then(|_position| {
-                let packed = BufReader::new(data.take(length));
-                GzDecoder::new(packed).take(LARGEST_BLOCK).read_to_end(&mut lines)
+            Self::Members(data) => member(data, block.at, length).and_then(|member| {
+                let (readable, result) = block::decompress(&member);
+                lines = readable;
+                result.map(|()| lines.len()).map_err(io::Error::other)
             }),
             Self::Plain(data) => data
                 .seek(SeekFrom::Start(block.at))
@@ -141,14 +143,13 @@ fn members(data: &mut Box<dyn Data>) -> io::Result<(Vec<Block>, Option<Fault>)> 
             return Ok((blocks, Some(Fault { offset: at, why: why.into() })));
         };
         if at + length > end {
-            let mut cut = Block { at, length: end - at, span: Span::default() };
+            let mut span = Span::default();
             let mut scan = LineScan::default();
-            // It fails at the cut; what came before that was seen.
-            let _ = scan.read(&mut GzDecoder::new(BufReader::new(prefixed(data, &cut)?)));
-            for piece in scan.finish() {
-                cut.span.extend(&piece.span);
+            scan.read(&mut block::decompress(&member(data, at, end - at)?).0.as_slice())?;
+            for piece in scan.finish(false) {
+                span.extend(&piece.span);
             }
-            blocks.push(cut);
+            blocks.push(Block { at, length: end - at, span });
             return Ok((blocks, Some(Fault { offset: end, why: CUT_OFF.into() })));
         }
         blocks.push(Block { at, length, span });
@@ -157,12 +158,12 @@ fn members(data: &mut Box<dyn Data>) -> io::Result<(Vec<Block>, Option<Fault>)> 
     Ok((blocks, None))
 }
 
-fn prefixed<'a>(data: &'a mut Box<dyn Data>, block: &Block) -> io::Result<impl Read + 'a> {
-    data.seek(SeekFrom::Start(block.at))?;
-    Ok(data.take(block.length))
+fn member(data: &mut Box<dyn Data>, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut member = Vec::new();
+    data.seek(SeekFrom::Start(at))?;
+    data.take(length.min(LARGEST_BLOCK)).read_to_end(&mut member)?;
+    Ok(member)
 }
-
-pub(super) const CUT_OFF: &str = "the file is cut off";
 
 fn damage(error: &io::Error) -> String {
     match error.kind() {

@@ -1,6 +1,7 @@
 //! Reading a recording block by block.
 
 use super::RecordingError;
+use super::block::CUT_OFF;
 use super::block::Span;
 use super::data::{Block, Data, Fault, Store};
 use crate::model::{Header, Inventory, Record};
@@ -34,6 +35,9 @@ impl fmt::Display for Damage {
     }
 }
 
+/// No more damage than this is listed.
+const LISTED: usize = 100;
+
 /// A block of a recording: what a reader can go to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub(super) usize);
@@ -46,6 +50,8 @@ pub struct RecordingReader {
     /// The block after the one being read.
     next: usize,
     current: Option<Current>,
+    /// Where the block being read begins.
+    base: u64,
     /// The last sample that was given out.
     newest: Option<(Mono, Wall)>,
     header: Option<Header>,
@@ -55,11 +61,8 @@ pub struct RecordingReader {
 
 struct Current {
     decoder: Decoder,
-    at: u64,
     /// What becomes of the block after its readable lines.
     fault: Option<Fault>,
-    /// Whether places in the decoder are places in the file.
-    plain: bool,
 }
 
 impl fmt::Debug for RecordingReader {
@@ -101,6 +104,7 @@ impl RecordingReader {
             span,
             next: 0,
             current: None,
+            base: 0,
             newest: None,
             header: None,
             inventory: None,
@@ -225,8 +229,8 @@ impl RecordingReader {
                 let (lines, fault) = self.store.read(&block);
                 let mut decoder = Decoder::new();
                 decoder.push(&lines);
-                let plain = !matches!(self.store, Store::Members(_));
-                self.current = Some(Current { decoder, at: block.at, fault, plain });
+                self.base = block.at;
+                self.current = Some(Current { decoder, fault });
                 continue;
             };
             if let Some(result) = current.decoder.next_record() {
@@ -245,11 +249,11 @@ impl RecordingReader {
     }
 
     fn note_line(&mut self, error: &ReadError) {
-        let at = self.current.as_ref().map_or(0, |current| current.at);
-        let plain = self.current.as_ref().is_some_and(|current| current.plain);
-        let offset = if plain { at + error.place().offset } else { at };
+        // Within a compressed block no place is one of the file.
+        let within = if matches!(self.store, Store::Members(_)) { 0 } else { error.place().offset };
+        let offset = self.base + within;
         let why = match error {
-            ReadError::CutOff { .. } => super::data::CUT_OFF.into(),
+            ReadError::CutOff { .. } => CUT_OFF.into(),
             ReadError::Line { error, .. } => error.to_string(),
             other => other.to_string(),
         };
@@ -257,9 +261,9 @@ impl RecordingReader {
     }
 
     fn note(&mut self, offset: u64, why: String) {
-        // The same place met again after going back is the same damage; a file of nothing but damage is not listed.
-        let known = self.damage.iter().any(|damage| damage.offset == offset || damage.why == why);
-        if !known && self.damage.len() < 100 {
+        // Met again after going back, or found when the file was opened. A file of nothing but damage is not listed.
+        let same = |damage: &Damage| damage.offset == offset || (damage.why == why && why == CUT_OFF);
+        if !self.damage.iter().any(same) && self.damage.len() < LISTED {
             self.damage.push(Damage { offset, after: self.newest, why });
         }
     }

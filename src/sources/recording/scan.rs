@@ -18,6 +18,8 @@ pub(super) struct LineScan {
     at: u64,
     /// The first bytes of the line in the making.
     line: Vec<u8>,
+    /// The last byte that was seen.
+    last: u8,
 }
 
 impl LineScan {
@@ -41,10 +43,11 @@ impl LineScan {
         }
     }
 
-    /// The blocks of what was read. A last line without an end is part of the last block, and no sample of it.
-    pub(super) fn finish(mut self) -> Vec<Block> {
-        // A recording may lack its very last line end.
-        self.end_line();
+    /// The blocks of what was read. A last line without a line end counts if `whole` and if it may be one.
+    pub(super) fn finish(mut self, whole: bool) -> Vec<Block> {
+        if whole && self.last == b'}' {
+            self.end_line();
+        }
         self.blocks.extend(self.block.take());
         self.blocks
     }
@@ -54,6 +57,7 @@ impl LineScan {
         let block = self.block.get_or_insert_with(|| Block { at, length: 0, span: Span::default() });
         block.length += piece.len() as u64;
         self.at += piece.len() as u64;
+        self.last = piece.last().copied().unwrap_or_default();
         let room = LOOKED_AT.saturating_sub(self.line.len());
         self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
         if piece.ends_with(b"\n") {
@@ -105,7 +109,7 @@ mod tests {
         }
         let mut scan = LineScan::default();
         scan.read(&mut text.as_bytes()).unwrap();
-        let blocks = scan.finish();
+        let blocks = scan.finish(true);
         assert!(blocks.len() > 3);
         assert_eq!(blocks.iter().map(|block| block.length).sum::<u64>(), text.len() as u64);
         let mut all = Span::default();

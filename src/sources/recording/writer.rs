@@ -150,7 +150,9 @@ impl<S: RecordingSink> RecordingWriter<S> {
             self.newest = Some(sample.mono);
             self.span.add(sample.mono, sample.wall);
         }
-        let full = self.span.duration() + self.interval >= BLOCK && self.span.samples > 0;
+        // Samples come a little early or late: the next one is taken to come late.
+        let next = self.span.duration() + self.interval + self.interval / 8;
+        let full = next >= BLOCK && self.span.samples > 0;
         let ends = matches!(record, Record::Bye(_));
         if full || ends || self.lines.len() > BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
