@@ -4,8 +4,10 @@
 //! Three signs make a secret: its name (`--api-key X`, `HF_TOKEN=X`, `Authorization: X`), a prefix that a service
 //! gives its keys (`sk-…`, `hf_…`), and a long value that looks random. When in doubt it is masked.
 
+mod names;
 mod shape;
 
+use names::{names_hash, names_secret};
 use shape::looks_secret;
 use std::sync::Arc;
 
@@ -52,49 +54,6 @@ const ARGUMENT_LENGTH: usize = 1_024;
 const COMMAND_LENGTH: usize = 16_384;
 const VARIABLES_AT_MOST: usize = 128;
 const VALUE_LENGTH: usize = 512;
-
-/// Words that make a name one of a secret, and pairs of words.
-const SECRET_WORDS: [&str; 20] = [
-    "token",
-    "password",
-    "passwd",
-    "passphrase",
-    "pass",
-    "pwd",
-    "secret",
-    "secrets",
-    "apikey",
-    "credential",
-    "credentials",
-    "creds",
-    "auth",
-    "authorization",
-    "bearer",
-    "cookie",
-    "authkey",
-    "accesskey",
-    "pat",
-    "jwt",
-];
-const SECRET_PAIRS: [(&str, &str); 9] = [
-    ("api", "key"),
-    ("access", "key"),
-    ("private", "key"),
-    ("secret", "key"),
-    ("account", "key"),
-    ("signing", "key"),
-    ("encryption", "key"),
-    ("license", "key"),
-    ("auth", "key"),
-];
-/// Words after a secret's that make it a name of something else: `--auth-url`, `--token-limit`.
-const HARMLESS_AFTER: [&str; 22] = [
-    "id", "ids", "file", "path", "dir", "url", "uri", "endpoint", "type", "mode", "name", "limit", "count",
-    "size", "length", "len", "budget", "rate", "level", "ratio", "index", "dim",
-];
-/// Words before `token` that make it one of a vocabulary.
-const HARMLESS_BEFORE: [&str; 12] =
-    ["pad", "eos", "bos", "unk", "cls", "sep", "mask", "image", "per", "stop", "special", "new"];
 
 /// The arguments of a NUL-separated command line, secrets masked and control characters replaced. What is too long
 /// is cut and ends in `…`.
@@ -227,7 +186,7 @@ fn mask_text(text: &str) -> (String, Announced) {
         let hidden = announced != Announced::Hash && looks_secret(part);
         masked.push_str(if hidden { MASK } else { part });
         opens = after.len() == text.len() && beyond.starts_with(['=', ':']);
-        let assigns = beyond.trim_start_matches(['"', '\'', ' ', '`']).starts_with(['=', ':']);
+        let assigns = beyond.trim_start_matches(['"', '\'', ' ', '`', ']']).starts_with(['=', ':']);
         announced = if !(part.starts_with('-') || assigns || is_scheme(part)) {
             Announced::Nothing
         } else if names_secret(part) || part.eq_ignore_ascii_case("basic") && !assigns {
@@ -289,46 +248,6 @@ fn split_value(text: &str, quote: Option<char>) -> (&str, &str) {
 /// A word that stands before the secret of a header.
 fn is_scheme(word: &str) -> bool {
     ["bearer", "basic"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
-}
-
-/// Whether something of this name is a secret: `--hf-token`, `WANDB_API_KEY`, `wandb.apiKey`.
-fn names_secret(name: &str) -> bool {
-    let words = words(name);
-    let word = |at: usize| words.get(at).map_or("", String::as_str);
-    (0..words.len()).any(|at| {
-        let pair = SECRET_PAIRS.iter().any(|(first, second)| word(at) == *first && word(at + 1) == *second);
-        let single = SECRET_WORDS.contains(&word(at));
-        let next = word(if pair { at + 2 } else { at + 1 });
-        let before = at.checked_sub(1).map_or("", word);
-        let vocabulary = word(at) == "token" && HARMLESS_BEFORE.contains(&before);
-        (pair || single) && !HARMLESS_AFTER.contains(&next) && !vocabulary
-    })
-}
-
-/// Whether a value of this name is a hash that everybody may see.
-fn names_hash(name: &str) -> bool {
-    let public =
-        ["revision", "commit", "sha", "sha256", "digest", "hash", "id", "checksum", "uuid", "container"];
-    words(name).last().is_some_and(|last| public.contains(&last.as_str()))
-}
-
-/// The words of a name, lower case: split at everything that is no letter or digit, and where a capital follows a
-/// small letter.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut small_before = false;
-    for character in name.chars() {
-        let starts = !character.is_alphanumeric() || (character.is_uppercase() && small_before);
-        if starts && words.last().is_some_and(|word| !word.is_empty()) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| character.is_alphanumeric()) {
-            word.extend(character.to_lowercase());
-        }
-        small_before = character.is_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 #[cfg(test)]

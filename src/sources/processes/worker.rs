@@ -159,7 +159,9 @@ impl FactsWorker {
         if self.lane.is_none() && !lock(&self.queue.waiting).keys.is_empty() {
             self.start();
         }
-        if self.lane.as_ref().is_some_and(|lane| self.late(lane, now).is_some()) {
+        // A thread that is late and may not be abandoned: the one for the cheap files.
+        let full = self.abandoned.len() >= ABANDONED_AT_MOST;
+        if full && self.lane.as_ref().is_some_and(|lane| self.late(lane, now).is_some()) {
             facts.extend(self.pass_over_all(now));
         }
         facts

@@ -34,6 +34,14 @@ fn secrets_by_name_are_masked() {
             &["--password=a, b=c", "curl -H 'Authorization: Bearer abc' u"],
             "--password=*** | curl -H 'Authorization: *** ***' u",
         ),
+        (
+            &["-c", "import os; os.environ['HF_TOKEN'] = 'abc def'; token = \"x y\"; print(1)"],
+            "-c | import os; os.environ['HF_TOKEN'] = '***'; token = \"***\"; print(1)",
+        ),
+        (
+            &["https://s3/x?X-Amz-Signature=ab12&n=1", "OPENAI_KEY=x"],
+            "https://s3/x?X-Amz-Signature=***&n=1 | OPENAI_KEY=***",
+        ),
         (&["worker --token abc --n 1"], "worker --token *** --n 1"),
         (&["--auth", "--verbose"], "--auth | --verbose"),
         (&["--token"], "--token"),

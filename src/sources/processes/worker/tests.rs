@@ -1,6 +1,7 @@
 use super::*;
 use crate::sources::processes::tests::fixture;
 use crate::units::Wall;
+use std::fmt::Write;
 use std::sync::atomic::AtomicU64;
 
 /// Stands still at one second.
@@ -129,7 +130,7 @@ fn only_so_many_threads_are_abandoned_and_the_cheap_files_go_on() {
         let stat =
             format!("{pid} (a) R 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 {start} 1 1 1{}", " 0".repeat(27));
         std::fs::write(process.join("stat"), stat).unwrap();
-        toml += &format!("[file.\"/proc/{pid}/cmdline\"]\nhang = true\n");
+        writeln!(toml, "[file.\"/proc/{pid}/cmdline\"]\nhang = true").unwrap();
     }
     std::fs::write(root.path().join("root.toml"), toml).unwrap();
     let mut worker = FactsWorker::spawn(Root::open(root.path()).unwrap(), CLOCK, LIMIT);
