@@ -6,8 +6,14 @@
 //! `/proc` blocks, too. What changes is read here from `stat` alone, which waits for no lock that a wedged process
 //! may hold.
 
+mod facts;
+mod secrets;
 mod stat;
 mod users;
+mod worker;
+
+pub use facts::FactsReader;
+pub use worker::{ABANDONED_AT_MOST, FactsWorker, StuckRead};
 
 use super::host::ticks_to_ns;
 use super::root::{Root, absence_of};
@@ -99,3 +105,6 @@ fn read_stat(root: &Root, pid: u32, buffer: &mut Vec<u8>) -> Reading<Stat> {
         .filter(|stat| stat.pid == pid)
         .ok_or_else(|| Absence::failed(0, format!("{path} is not understood")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,12 @@
 //! A directory is opened beneath with `openat2` and `RESOLVE_IN_ROOT`: an absolute link or a `..` inside it stays
 //! inside it. What a directory in git cannot hold stands in its `root.toml`, see [`Root::open`].
 
+mod error;
+mod metadata;
 mod overrides;
+
+pub use error::RootError;
+pub use metadata::{FileKind, Metadata};
 
 use crate::model::{Absence, Reading};
 use overrides::{Override, Overrides};
@@ -35,67 +40,6 @@ pub struct Captured {
     path: PathBuf,
     fd: OwnedFd,
     overrides: Overrides,
-}
-
-/// Why a directory cannot be a root.
-#[derive(Debug, thiserror::Error)]
-pub enum RootError {
-    /// The directory could not be opened.
-    #[error("{path}: cannot be opened as a root directory: {source}", path = path.display())]
-    Open {
-        /// The directory.
-        path: PathBuf,
-        /// What the kernel said.
-        source: Errno,
-    },
-    /// `root.toml` could not be read.
-    #[error("{path}: cannot be read: {source}", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-    /// `root.toml` is wrong.
-    #[error("{path}:{line}: {message}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// What is wrong, and what is allowed.
-        message: String,
-    },
-}
-
-/// Owner, mode and kind of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metadata {
-    /// What it is.
-    pub kind: FileKind,
-    /// Permission bits, set-user-id and the like included (`0o660`).
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Major and minor number of a device file.
-    pub device: Option<(u32, u32)>,
-}
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link (only where links are not followed).
-    Link,
-    /// A character or block device.
-    Device,
-    /// A pipe or a socket.
-    Other,
 }
 
 /// The absence that an errno stands for: no permission, not there, or a failure with its code.
@@ -388,23 +332,6 @@ impl Captured {
                 other => return other.map_err(absence_of),
             }
         }
-    }
-}
-
-impl Metadata {
-    fn from_stat(stat: &rustix::fs::Stat) -> Self {
-        use rustix::fs::FileType;
-        let file_type = FileType::from_raw_mode(stat.st_mode);
-        let kind = match file_type {
-            FileType::RegularFile => FileKind::File,
-            FileType::Directory => FileKind::Directory,
-            FileType::Symlink => FileKind::Link,
-            FileType::CharacterDevice | FileType::BlockDevice => FileKind::Device,
-            _ => FileKind::Other,
-        };
-        let device = (kind == FileKind::Device)
-            .then(|| (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)));
-        Self { kind, mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, device }
     }
 }
 

@@ -64,14 +64,13 @@ fn binding(devices: &[PciDevice], loaded: Option<&Arc<str>>) -> String {
     }
     let of = |count: usize| if devices.len() == 1 { String::new() } else { format!("{count} of them ") };
     let said = counts.into_iter().map(|(driver, count)| match (driver, loaded) {
-        (Some("nouveau" | "nova_core" | "nova-drm"), _) => format!(
-            "{}bound to the open driver {}, which NVML does not know; install NVIDIA's driver, blacklist this one and \
+        (Some("nouveau"), _) => format!(
+            "{}bound to the open driver nouveau, which NVML does not know; install NVIDIA's driver, blacklist this one and \
              reboot",
-            of(count),
-            driver.unwrap_or_default()
+            of(count)
         ),
         (Some("vfio-pci"), _) => {
-            format!("{}bound to vfio-pci, which is passing it to a virtual machine; look at it there", of(count))
+            format!("{}bound to vfio-pci, to be used inside a virtual machine: look there", of(count))
         }
         (Some(other), _) => format!("{}bound to the driver {other} and not to nvidia", of(count)),
         (None, Some(version)) => format!(
