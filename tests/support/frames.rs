@@ -153,9 +153,7 @@ impl Rig {
         GpuInfo {
             uuid: Ok(Self::id(index).0),
             index: Ok(index),
-            name: arc(
-                if plain { "NVIDIA GeForce RTX 4090" } else { "NVIDIA H100 80GB HBM3" }.into(),
-            ),
+            name: arc(if plain { "NVIDIA GeForce RTX 4090" } else { "NVIDIA H100 80GB HBM3" }.into()),
             architecture: arc(if plain { "Ada" } else { "Hopper" }.into()),
             compute_capability: arc("9.0".into()),
             serial: if plain { Err(Absence::NotSupported) } else { arc(format!("16502230{index:05}")) },
@@ -192,8 +190,20 @@ impl Rig {
         let visible = n % 11 != 10;
         let absent = || Err(Absence::NoPermission);
         let command: Vec<Arc<str>> = match n % 3 {
-            0 => vec!["python".into(), "train.py".into(), "--config".into(), "llama-70b.yaml".into(), format!("--rank={n}").as_str().into()],
-            1 => vec!["python3".into(), "-m".into(), "vllm.entrypoints.openai.api_server".into(), "--model".into(), "mistralai/Mixtral-8x7B".into()],
+            0 => vec![
+                "python".into(),
+                "train.py".into(),
+                "--config".into(),
+                "llama-70b.yaml".into(),
+                format!("--rank={n}").as_str().into(),
+            ],
+            1 => vec![
+                "python3".into(),
+                "-m".into(),
+                "vllm.entrypoints.openai.api_server".into(),
+                "--model".into(),
+                "mistralai/Mixtral-8x7B".into(),
+            ],
             _ => vec!["/usr/lib/xorg/Xorg".into(), ":0".into()],
         };
         ProcessFacts {
@@ -201,12 +211,22 @@ impl Rig {
             visible,
             inner_pid: (n % 3 == 1).then_some(17),
             parent: Ok(if n % 3 == 0 { 20_900 } else { 1 }),
-            user: if visible { arc(["alice", "bob", "root", "verylongusername"][n as usize % 4]) } else { absent() },
+            user: if visible {
+                arc(["alice", "bob", "root", "verylongusername"][n as usize % 4])
+            } else {
+                absent()
+            },
             name: if visible { arc(["python", "python3", "Xorg"][n as usize % 3]) } else { absent() },
             command: if visible { Ok(command) } else { Err(Absence::NoPermission) },
-            environment: Ok(vec![("CUDA_VISIBLE_DEVICES".into(), "0,1,2,3".into()), ("NCCL_DEBUG".into(), "INFO".into())]),
+            environment: Ok(vec![
+                ("CUDA_VISIBLE_DEVICES".into(), "0,1,2,3".into()),
+                ("NCCL_DEBUG".into(), "INFO".into()),
+            ]),
             cgroup: arc("/system.slice/slurmstepd.scope/job_4711/step_0/user/task_0"),
-            container: (n % 3 == 1).then(|| Container { runtime: "docker".into(), id: "4f1d2c3b4a5968778695a4b3c2d1e0f0".into() }),
+            container: (n % 3 == 1).then(|| Container {
+                runtime: "docker".into(),
+                id: "4f1d2c3b4a5968778695a4b3c2d1e0f0".into(),
+            }),
             pod: None,
             slurm_job: (n % 3 == 0).then(|| "4711.0".into()),
             unit: (n % 3 == 2).then(|| "display-manager.service".into()),
@@ -300,9 +320,17 @@ impl Rig {
         let wave = noise(index, second);
         let load = if idle { 0.0 } else { (82.0 + 16.0 * wave).clamp(0.0, 100.0) };
         let power = if idle { 71.0 } else { 430.0 + 250.0 * (load - 82.0) / 18.0 };
-        let clock = if hot { 885.0 } else if idle { 345.0 } else { 1_890.0 + 60.0 * wave };
+        let clock = if hot {
+            885.0
+        } else if idle {
+            345.0
+        } else {
+            1_890.0 + 60.0 * wave
+        };
         let temperature = if hot { 91.0 } else { 55.0 + load / 6.0 + index as f32 };
-        let grouped = |value| Grouped { at: mono, value };
+        fn at<T>(at: Mono, value: T) -> Grouped<T> {
+            Grouped { at, value }
+        }
         let band = |mean: f32, spread: f32| Band { min: (mean - spread).max(0.0), mean, max: mean + spread };
         let mask = match (hot, idle) {
             (true, _) => 0x68,
@@ -310,48 +338,66 @@ impl Rig {
             _ if load > 95.0 => 0x4,
             _ => 0,
         };
-        gpu.fast = Some(grouped(Fast {
-            power: Ok(band(power, 18.0)),
-            sm_clock: Ok(band(clock, if hot { 90.0 } else { 15.0 })),
-            utilization: Ok(Band { min: (load - 9.0).max(0.0), mean: load, max: (load + 7.0).min(100.0) }),
-            memory_utilization: Ok(band(load * 0.4, 3.0)),
-            clock_events: Ok(ClockEvents { last: mask, any: mask, all: mask }),
-            reads: Ok(10),
-        }));
+        gpu.fast = Some(at(
+            mono,
+            Fast {
+                power: Ok(band(power, 18.0)),
+                sm_clock: Ok(band(clock, if hot { 90.0 } else { 15.0 })),
+                utilization: Ok(Band {
+                    min: (load - 9.0).max(0.0),
+                    mean: load,
+                    max: (load + 7.0).min(100.0),
+                }),
+                memory_utilization: Ok(band(load * 0.4, 3.0)),
+                clock_events: Ok(ClockEvents { last: mask, any: mask, all: mask }),
+                reads: Ok(10),
+            },
+        ));
         let plain = self.plain();
         let total = if plain { 24 } else { 80 } * GIB;
         let reserved = 560 << 20;
         let used = if idle { 0 } else { total / 8 * (5 + u64::from(index) % 3) };
-        gpu.live = Some(grouped(Live {
-            memory_total: Ok(Bytes(total)),
-            memory_used: Ok(Bytes(used)),
-            memory_free: Ok(Bytes(total - used - reserved)),
-            memory_reserved: Ok(Bytes(reserved)),
-            temperature: Ok(Celsius(temperature)),
-            memory_temperature: if plain { Err(Absence::NotSupported) } else { Ok(Celsius(temperature + 9.0)) },
-            memory_clock: Ok(Megahertz(2_619)),
-            performance_state: Ok(if idle { 8 } else { 0 }),
-            pcie_generation: Ok(5),
-            pcie_width: Ok(if hot { 4 } else { 16 }),
-            power_limit: Ok(Watts(700.0)),
-            fan: if plain { Ok(Percent(55.0)) } else { Err(Absence::NotSupported) },
-            recovery_action: Ok(0),
-            ..Live::default()
-        }));
+        gpu.live = Some(at(
+            mono,
+            Live {
+                memory_total: Ok(Bytes(total)),
+                memory_used: Ok(Bytes(used)),
+                memory_free: Ok(Bytes(total - used - reserved)),
+                memory_reserved: Ok(Bytes(reserved)),
+                temperature: Ok(Celsius(temperature)),
+                memory_temperature: if plain {
+                    Err(Absence::NotSupported)
+                } else {
+                    Ok(Celsius(temperature + 9.0))
+                },
+                memory_clock: Ok(Megahertz(2_619)),
+                performance_state: Ok(if idle { 8 } else { 0 }),
+                pcie_generation: Ok(5),
+                pcie_width: Ok(if hot { 4 } else { 16 }),
+                power_limit: Ok(Watts(700.0)),
+                fan: if plain { Ok(Percent(55.0)) } else { Err(Absence::NotSupported) },
+                recovery_action: Ok(0),
+                ..Live::default()
+            },
+        ));
         if !plain && !self.denied() {
             let rate = |share: f32| Ok(BytesPerSecond(f64::from(share * load) * 1e7));
-            gpu.gpm = Some(grouped(Gpm {
-                interval_seconds: Ok(1.0),
-                sm: Ok(Percent(load * 0.9)),
-                tensor: Ok(Percent(load * 0.55)),
-                dram: Ok(Percent(load * 0.4)),
-                pcie_tx: rate(0.7),
-                pcie_rx: rate(2.9),
-                nvlink_tx: rate(170.0),
-                nvlink_rx: rate(160.0),
-                ..Gpm::default()
-            }));
-            gpu.nvlinks = Some(grouped(
+            gpu.gpm = Some(at(
+                mono,
+                Gpm {
+                    interval_seconds: Ok(1.0),
+                    sm: Ok(Percent(load * 0.9)),
+                    tensor: Ok(Percent(load * 0.55)),
+                    dram: Ok(Percent(load * 0.4)),
+                    pcie_tx: rate(0.7),
+                    pcie_rx: rate(2.9),
+                    nvlink_tx: rate(170.0),
+                    nvlink_rx: rate(160.0),
+                    ..Gpm::default()
+                },
+            ));
+            gpu.nvlinks = Some(at(
+                mono,
                 (0..18)
                     .map(|link| NvLink {
                         link,
@@ -366,16 +412,19 @@ impl Rig {
             ));
         }
         if self.denied() {
-            gpu.gpm = Some(grouped(Gpm::absent(&Absence::NoPermission)));
-            gpu.counters = Some(grouped(Counters::absent(&Absence::NoPermission)));
+            gpu.gpm = Some(at(mono, Gpm::absent(&Absence::NoPermission)));
+            gpu.counters = Some(at(mono, Counters::absent(&Absence::NoPermission)));
         } else {
-            gpu.counters = Some(grouped(Counters {
-                sw_power_cap_ns: Ok(second * 150_000_000),
-                hw_thermal_ns: Ok(if hot { (second - CHANGE) * 1_000_000_000 } else { 0 }),
-                ..Counters::absent(&Absence::NotSupported)
-            }));
+            gpu.counters = Some(at(
+                mono,
+                Counters {
+                    sw_power_cap_ns: Ok(second * 150_000_000),
+                    hw_thermal_ns: Ok(if hot { (second - CHANGE) * 1_000_000_000 } else { 0 }),
+                    ..Counters::absent(&Absence::NotSupported)
+                },
+            ));
         }
-        gpu.health = Some(grouped(self.health(hot)));
+        gpu.health = Some(at(mono, self.health(hot)));
         self.fill_processes(gpu, index, second, mono);
     }
 
@@ -385,7 +434,12 @@ impl Rig {
 
     fn health(&self, hot: bool) -> Health {
         if self.plain() {
-            return Health { mig: Err(Absence::NotSupported), persistence: Ok(false), pcie_replays: Ok(0), ..Health::absent(&Absence::NotSupported) };
+            return Health {
+                mig: Err(Absence::NotSupported),
+                persistence: Ok(false),
+                pcie_replays: Ok(0),
+                ..Health::absent(&Absence::NotSupported)
+            };
         }
         Health {
             ecc_enabled: Ok(true),
@@ -410,7 +464,11 @@ impl Rig {
         let process = |n: u32, instance: Option<u32>| ProcessOnGpu {
             pid: Self::key(n).pid,
             kind: if n % 3 == 2 { ProcessKind::Graphics } else { ProcessKind::Compute },
-            memory: if self.denied() { Err(Absence::NoPermission) } else { Ok(Bytes(u64::from(n + 3) * GIB * 2 / 5)) },
+            memory: if self.denied() {
+                Err(Absence::NoPermission)
+            } else {
+                Ok(Bytes(u64::from(n + 3) * GIB * 2 / 5))
+            },
             gpu_instance: instance,
             compute_instance: instance.map(|_| 0),
         };

@@ -5,9 +5,11 @@ mod cells;
 use super::{View, first_row};
 use crate::app::processes::{Intent, RowKind, SortKey};
 use crate::app::{Message, Motion, State};
+use crate::model::known;
 use crate::ui::keys::{Binding, Context, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
+use crate::units::Bytes;
 use cells::Cells;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
@@ -17,7 +19,13 @@ pub(super) const VIEW: View =
 
 macro_rules! bind {
     ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding { keys: &$keys, label: $label, short: $short, help: $help, message: || Message::Processes($intent) }
+        Binding {
+            keys: &$keys,
+            label: $label,
+            short: $short,
+            help: $help,
+            message: || Message::Processes($intent),
+        }
     };
 }
 
@@ -28,10 +36,22 @@ static KEYS: Context = Context {
         bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
         bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
         bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
-        bind!([key(KeyCode::Home), ch('g')], "Home", "", "to the first (also g)", Intent::Move(Motion::First)),
+        bind!(
+            [key(KeyCode::Home), ch('g')],
+            "Home",
+            "",
+            "to the first (also g)",
+            Intent::Move(Motion::First)
+        ),
         bind!([key(KeyCode::End), ch('G')], "End", "", "to the last (also G)", Intent::Move(Motion::Last)),
         bind!([key(KeyCode::Enter)], "Enter", "details", "everything about it", Intent::ShowDetails),
-        bind!([ch('/')], "/", "filter", "filter by words: user, command, container, gpu:0", Intent::EditFilter),
+        bind!(
+            [ch('/')],
+            "/",
+            "filter",
+            "filter by words: user, command, container, gpu:0",
+            Intent::EditFilter
+        ),
         bind!([key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
         bind!(
             [ch('s'), ch('l'), key(KeyCode::Right)],
@@ -75,7 +95,7 @@ const COLUMNS: [Column<SortKey>; 11] = [
     column(SortKey::Cpu, "CPU", 6, 6, 5, Align::Right),
     column(SortKey::HostMemory, "host mem", 8, 8, 6, Align::Right),
     column(SortKey::Age, "age", 4, 4, 4, Align::Right),
-    column(SortKey::Placement, "where", 12, 22, 7, Align::Left),
+    column(SortKey::Placement, "where", 12, 30, 7, Align::Left),
     column(SortKey::Command, "command", 10, 500, 0, Align::Left),
 ];
 
@@ -140,19 +160,29 @@ fn summary(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if area.height == 0 {
         return;
     }
-    let (mut running, mut ended) = (0, 0);
+    let (mut running, mut ended, mut orphaned) = (0, 0, Bytes(0));
     for row in &state.processes.rows {
-        if let RowKind::Process(index) = row.kind
-            && let Some(process) = snapshot.processes.get(index)
-        {
-            *(if process.ended.is_some() { &mut ended } else { &mut running }) += 1;
+        match row.kind {
+            RowKind::Process(index) => match snapshot.processes.get(index) {
+                Some(process) if process.ended.is_some() => ended += 1,
+                _ => running += 1,
+            },
+            RowKind::Unattributed(index) => {
+                let memory = snapshot.gpus.get(index).and_then(|gpu| known(&gpu.unattributed));
+                orphaned = Bytes(orphaned.0 + memory.unwrap_or_default().0);
+            }
+            RowKind::Parent(_) => {}
         }
     }
     let mut text = format!("{running} running");
     if ended > 0 {
-        text.push_str(&format!(", {ended} ended within the hour"));
+        text = format!("{text}, {ended} ended within the hour");
     }
     let mut x = pen.text(area.x + MARK, area.y, area.width.saturating_sub(MARK), &text, Role::Muted);
+    if orphaned.0 > 0 {
+        let text = format!(" · ! {orphaned} held by no process");
+        x = pen.text(x, area.y, area.right().saturating_sub(x), &text, Role::Warning);
+    }
     if !state.processes.filter.is_empty() {
         x = pen.text(x, area.y, area.right().saturating_sub(x), " · filter ", Role::Muted);
         x = pen.text(x, area.y, area.right().saturating_sub(x), &state.processes.filter, Role::Key);
@@ -209,7 +239,6 @@ fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
         return None;
     }
     // A click on the selected row opens it.
-    let intent =
-        if place == state.selected_row() { Intent::ShowDetails } else { Intent::SelectRow(place) };
+    let intent = if place == state.selected_row() { Intent::ShowDetails } else { Intent::SelectRow(place) };
     Some(Message::Processes(intent))
 }

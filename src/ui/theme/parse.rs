@@ -105,7 +105,7 @@ pub(super) fn parse(base: Option<Theme>, text: &str, file: &str) -> Result<Theme
     let place = Place { text, file };
     let document: BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Entry>> = toml::from_str(text)
         .map_err(|error| place.syntax(error.span().map_or(0, |span| span.start), error.message()))?;
-    let mut looks = base.map_or([Look::default(); Role::ALL.len()], |theme| theme.looks);
+    let mut looks = base.map_or_else(|| [Look::default(); Role::ALL.len()], |theme| theme.looks);
     for (section, roles) in document {
         if section.get_ref() != "roles" {
             let offset = section.span().start;

@@ -255,14 +255,15 @@ fn draw_charts(
 }
 
 /// Distances of labels on the time axis, in seconds.
-const LABEL_SECONDS: [u64; 7] = [15, 30, 60, 300, 600, 1_200, 3_600];
+const LABEL_SECONDS: [u64; 9] = [15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
 
 /// Times of day under the columns in which they begin: labels that stand still, and match the stamps in logs.
 fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen: &mut Pen<'_>) {
-    let spacing = |seconds: &&u64| **seconds >= timeline.column_seconds() * 12;
+    let spacing = |seconds: &&u64| **seconds >= timeline.column_seconds() * 10;
     let step = LABEL_SECONDS.iter().find(spacing).copied().unwrap_or(7_200).cast_signed();
     let offset = state.settings.utc_offset_seconds;
-    let boot = (snapshot.wall.0 - i64::try_from(snapshot.mono.0).unwrap_or(0) + 500_000).div_euclid(1_000_000);
+    let boot =
+        (snapshot.wall.0 - i64::try_from(snapshot.mono.0).unwrap_or(0) + 500_000).div_euclid(1_000_000);
     let mut free = area.x;
     for column in 0..timeline.columns() {
         let local = timeline.second(column) + boot + i64::from(offset);

@@ -22,6 +22,7 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, 
     let sections = [
         findings(state, snapshot, gpu, area.width),
         processes(snapshot, gpu),
+        instances(gpu),
         throttle(gpu, area.width),
         memory(gpu),
         health(snapshot, gpu),
@@ -59,7 +60,8 @@ fn findings(state: &State, snapshot: &Snapshot, gpu: &Gpu, columns: u16) -> Vec<
     let mut lines = Vec::new();
     for verdict in state.verdicts().iter().filter(|verdict| verdict.gpu.as_ref() == Some(&gpu.id)) {
         let (mark, role) = words::mark(verdict.severity);
-        let texts = [(&verdict.summary, role), (&verdict.evidence, Role::Muted), (&verdict.advice, Role::Text)];
+        let texts =
+            [(&verdict.summary, role), (&verdict.evidence, Role::Muted), (&verdict.advice, Role::Text)];
         for (nth, (text, role)) in texts.into_iter().enumerate() {
             for (row, part) in wrapped(text, columns.saturating_sub(2)).into_iter().enumerate() {
                 let mark = if nth == 0 && row == 0 { mark } else { " " };
@@ -94,10 +96,11 @@ fn processes(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
     found.sort_by_key(|(process, memory)| (std::cmp::Reverse(*memory), process.key));
     let mut lines = Vec::new();
     for (index, (process, _)) in found.iter().take(PROCESSES).enumerate() {
-        let memory = process.gpus.iter().find(|share| share.gpu == gpu.id).map_or(
-            Err(Absence::NotRequested),
-            |share| share.memory.clone(),
-        );
+        let memory = process
+            .gpus
+            .iter()
+            .find(|share| share.gpu == gpu.id)
+            .map_or(Err(Absence::NotRequested), |share| share.memory.clone());
         let (memory, role) = words::reading(&memory, Role::Text);
         let facts = process.facts.as_deref();
         let user = facts.and_then(|facts| known(&facts.user)).unwrap_or_else(|| "?".into());
@@ -119,7 +122,33 @@ fn processes(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
     if let Ok(memory) = &gpu.unattributed
         && *memory >= Bytes(256 << 20)
     {
-        lines.push(vec![label(""), (format!(" {:>7} ", "–"), Role::Muted), (format!("{memory:>8} owned by no process"), Role::Warning)]);
+        lines.push(vec![
+            label(""),
+            (format!(" {:>7} ", "–"), Role::Muted),
+            (format!("{memory:>8} owned by no process"), Role::Warning),
+        ]);
+    }
+    lines
+}
+
+/// MIG instances, each with its memory.
+fn instances(gpu: &Gpu) -> Vec<Line> {
+    let Some(mig) = &gpu.mig else { return Vec::new() };
+    let Ok(instances) = &mig.value else { return Vec::new() };
+    let mut lines = Vec::new();
+    for instance in instances {
+        let id = known(&instance.gpu_instance).map_or_else(|| "–".into(), |id| id.to_string());
+        let (profile, _) = words::reading(&instance.profile, Role::Text);
+        let memory = match (&instance.memory_used, &instance.memory_total) {
+            (Ok(used), Ok(total)) => (words::used_of(*used, *total), Role::Text),
+            (Err(absence), _) | (_, Err(absence)) => words::absent(absence),
+        };
+        let first = lines.is_empty();
+        lines.push(vec![
+            label(if first { "MIG" } else { "" }),
+            (format!(" {id:>2}  {profile:<10} "), Role::Text),
+            memory,
+        ]);
     }
     lines
 }
@@ -168,10 +197,11 @@ fn memory(gpu: &Gpu) -> Vec<Line> {
     let mut memory = vec![label("memory")];
     memory.extend(part("used", &used));
     memory.extend(part("free", &free));
-    memory.extend(part("reserved", &reserved));
+    let mut apart = vec![label("")];
+    apart.extend(part("reserved by the driver", &reserved));
     let clock = group(live, |live| live.memory_clock.clone());
     let heat = group(live, |live| live.memory_temperature.clone());
-    let mut lines = vec![memory];
+    let mut lines = vec![memory, apart];
     if clock.is_ok() || heat.is_ok() {
         let (clock, role) = words::reading(&clock, Role::Text);
         let (heat, heat_role) = words::reading(&heat, Role::Text);
@@ -199,7 +229,8 @@ fn health(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
         let up = nvlinks.value.iter().filter(|link| matches!(link.active, Ok(true))).count();
         let all = nvlinks.value.len();
         let role = if up < all { Role::Warning } else { Role::Text };
-        let errors = words::reading(&health.nvlink_errors.clone().map(|n| format!("{n} errors")), Role::Muted);
+        let errors =
+            words::reading(&health.nvlink_errors.clone().map(|n| format!("{n} errors")), Role::Muted);
         lines.push(vec![label("NVLink"), (format!("{up} of {all} up   "), role), errors]);
     }
     let replays = health.pcie_replays.clone().map(|count| format!("{count} replays"));
@@ -222,7 +253,7 @@ fn ecc(health: &Health) -> Line {
                 label("ECC"),
                 (format!("{corrected} corrected, "), Role::Text),
                 (format!("{uncorrected} uncorrected"), role),
-                (" since driver load".into(), Role::Muted),
+                (" (volatile)".into(), Role::Muted),
             ]
         }
         (_, Err(absence), _) | (_, _, Err(absence)) => vec![label("ECC"), words::absent(absence)],
@@ -248,7 +279,9 @@ fn remap(health: &Health) -> Line {
 }
 
 fn modes(health: &Health) -> Line {
-    let on = |reading: &Reading<bool>| words::reading(&reading.clone().map(|on| if on { "on" } else { "off" }), Role::Text);
+    let on = |reading: &Reading<bool>| {
+        words::reading(&reading.clone().map(|on| if on { "on" } else { "off" }), Role::Text)
+    };
     vec![
         label("modes"),
         ("persistence ".into(), Role::Muted),

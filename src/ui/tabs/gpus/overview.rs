@@ -4,7 +4,7 @@ use crate::app::State;
 use crate::model::{Absence, Fast, Gpm, Gpu, GpuState, Grouped, Live, Reading, Snapshot, known};
 use crate::ui::tabs::first_row;
 use crate::ui::theme::Role;
-use crate::ui::widgets::{Align, BarPart, Column, Pen, Placed, bar, place};
+use crate::ui::widgets::{Align, BarPart, Column, Pen, Placed, bar, place, width};
 use crate::ui::words;
 use crate::units::{Bytes, Celsius, Percent, format_age};
 use ratatui::layout::Rect;
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Id {
-    Mark,
     Index,
     Name,
     UtilizationBar,
@@ -36,19 +35,18 @@ const fn column(id: Id, title: &'static str, least: u16, most: u16, rank: u8, al
 }
 
 /// In the order of the screen; what a narrow screen drops first has the greatest rank.
-const COLUMNS: [Column<Id>; 17] = [
-    column(Id::Mark, "", 1, 1, 0, Align::Left),
-    column(Id::Index, "GPU", 3, 3, 0, Align::Right),
+const COLUMNS: [Column<Id>; 16] = [
+    column(Id::Index, "GPU", 4, 4, 0, Align::Right),
     column(Id::Name, "name", 9, 18, 7, Align::Left),
     column(Id::UtilizationBar, "", 6, 16, 5, Align::Left),
     column(Id::Utilization, "util", 4, 4, 0, Align::Right),
     column(Id::Sm, "SM", 4, 4, 4, Align::Right),
     column(Id::Tensor, "tens", 4, 4, 4, Align::Right),
     column(Id::MemoryBar, "", 6, 16, 6, Align::Left),
-    column(Id::Memory, "memory", 13, 13, 0, Align::Right),
-    column(Id::Power, "power", 9, 11, 1, Align::Right),
+    column(Id::Memory, "memory", 6, 13, 0, Align::Right),
+    column(Id::Power, "power", 5, 9, 1, Align::Right),
     column(Id::Temperature, "temp", 6, 6, 0, Align::Right),
-    column(Id::Clock, "SM clock", 13, 13, 3, Align::Right),
+    column(Id::Clock, "SM clock", 8, 13, 3, Align::Right),
     column(Id::PerformanceState, "P", 3, 3, 8, Align::Left),
     column(Id::Throttle, "throttle", 9, 9, 2, Align::Left),
     column(Id::PcieLink, "PCIe", 5, 5, 9, Align::Left),
@@ -71,7 +69,36 @@ fn columns(state: &State, area: Rect) -> Vec<Placed<Id>> {
             _ => true,
         })
         .collect();
-    place(&useful, area.x, area.width, 1)
+    let fitting: Vec<Column<Id>> = useful.into_iter().map(|column| sized(state, column)).collect();
+    place(&fitting, area.x, area.width, 1)
+}
+
+/// Makes room for the widest value that can come: that of the limit, so that no column moves with its values.
+fn sized(state: &State, column: Column<Id>) -> Column<Id> {
+    let widest = |print: fn(&Gpu) -> String| {
+        let gpus = state.gpus_shown();
+        gpus.map(|gpu| width(&print(gpu))).max().unwrap_or(0).max(width(column.title)).max(7)
+    };
+    let least = match column.id {
+        Id::Memory => widest(|gpu| {
+            let total = group(gpu.live.as_ref(), |live| live.memory_total.clone());
+            known(&total).map_or_else(String::new, |total| words::used_of(total, total))
+        }),
+        Id::Power => widest(|gpu| {
+            let limit = group(gpu.live.as_ref(), |live| live.power_limit.clone());
+            known(&limit).map_or_else(|| "1000 W".into(), |limit| of_limit(limit.0, limit.0))
+        }),
+        Id::Clock => widest(|gpu| {
+            let most = known(&gpu.info.max_sm_clock);
+            most.map_or_else(|| "1000 MHz".into(), |most| format!("{0}/{0} MHz", most.0))
+        }),
+        _ => return column,
+    };
+    Column { least, most: least, ..column }
+}
+
+fn of_limit(power: f32, limit: f32) -> String {
+    format!("{power:.0}/{limit:.0} W")
 }
 
 /// Rows of the area without the heading, and the first GPU in them.
@@ -124,7 +151,7 @@ impl Row<'_> {
         // In place of the values: from the first value on, over as many columns as the words need.
         let mut taken_to = 0;
         for column in placed {
-            let is_value = !matches!(column.id, Id::Mark | Id::Index | Id::Name);
+            let is_value = !matches!(column.id, Id::Index | Id::Name);
             if let (true, Some((text, role)), 0) = (is_value, &words, taken_to) {
                 let end = placed.last().map_or(column.x, |last| last.x + last.width);
                 taken_to = pen.text(column.x, self.y, end - column.x, text, *role) + 1;
@@ -153,10 +180,15 @@ impl Row<'_> {
             }
             Id::MemoryBar if !gone => self.memory_bar(column, pen),
             Id::MemoryBar => {}
+            Id::Index => {
+                let (mark, role) = self.mark();
+                pen.text(column.x, self.y, 1, mark, role);
+                let index = self.gpu.index().map_or_else(|| "–".into(), |index| index.to_string());
+                pen.right(column.x + 1, self.y, column.width.saturating_sub(1), &index, Role::Strong);
+            }
             _ => {
                 let (text, role) = self.value(column.id);
-                let stale =
-                    self.stale(column.id) || (gone && !matches!(column.id, Id::Mark | Id::Index | Id::Name));
+                let stale = self.stale(column.id) || (gone && !matches!(column.id, Id::Index | Id::Name));
                 let role = if stale { Role::Stale } else { role };
                 match column.align {
                     Align::Left => drop(pen.text(column.x, self.y, column.width, &text, role)),
@@ -173,8 +205,8 @@ impl Row<'_> {
         let reserved = self.live(|live| live.memory_reserved.clone()).map_or(0, |bytes| bytes.0);
         let share = |bytes: u64| bytes as f64 / (total.max(1)) as f64;
         let parts = [
-            BarPart { share: share(reserved), role: Role::BarReserved },
             BarPart { share: share(used), role: Role::BarFill },
+            BarPart { share: share(reserved), role: Role::BarReserved },
         ];
         bar(pen, column.x, self.y, column.width, &parts);
     }
@@ -184,7 +216,7 @@ impl Row<'_> {
         let late = self.state.late_after();
         let shown = if self.state.is_frozen() { Duration::ZERO } else { self.state.shown_age() };
         let age = match id {
-            Id::Mark | Id::Index | Id::Name => return false,
+            Id::Index | Id::Name => return false,
             Id::UtilizationBar | Id::Utilization | Id::Power | Id::Clock | Id::Throttle => {
                 age(self.snapshot, self.gpu.fast.as_ref())
             }
@@ -209,10 +241,6 @@ impl Row<'_> {
 
     fn value(&self, id: Id) -> (String, Role) {
         match id {
-            Id::Mark => self.mark(),
-            Id::Index => {
-                (self.gpu.index().map_or_else(|| "–".into(), |index| index.to_string()), Role::Strong)
-            }
             Id::Name => match &self.gpu.info.name {
                 Ok(name) => (words::short_name(name).to_string(), Role::Text),
                 Err(_) => (self.gpu.id.to_string(), Role::Muted),
@@ -244,18 +272,15 @@ impl Row<'_> {
             Id::PcieLink => self.pcie_link(),
             Id::Pcie => rates(&self.gpu.rates.pcie_rx, &self.gpu.rates.pcie_tx),
             Id::Nvlink => rates(&self.gpu.rates.nvlink_rx, &self.gpu.rates.nvlink_tx),
-            Id::UtilizationBar | Id::MemoryBar => (String::new(), Role::Text),
+            Id::Index | Id::UtilizationBar | Id::MemoryBar => (String::new(), Role::Text),
         }
     }
 
-    fn mark(&self) -> (String, Role) {
+    fn mark(&self) -> (&'static str, Role) {
         match self.state.severity_of(self.gpu) {
-            Some(severity) => {
-                let (mark, role) = words::mark(severity);
-                (mark.to_string(), role)
-            }
-            None if self.gpu.state == GpuState::Ok => ("✓".into(), Role::Good),
-            None => ("–".into(), Role::Muted),
+            Some(severity) => words::mark(severity),
+            None if self.gpu.state == GpuState::Ok => ("✓", Role::Good),
+            None => ("–", Role::Muted),
         }
     }
 
@@ -271,7 +296,7 @@ impl Row<'_> {
     fn power(&self) -> (String, Role) {
         let limit = self.live(|live| live.power_limit.clone());
         match (self.fast(|fast| fast.power.clone()), limit) {
-            (Ok(power), Ok(limit)) => (format!("{:.0}/{:.0} W", power.mean, limit.0), Role::Text),
+            (Ok(power), Ok(limit)) => (of_limit(power.mean, limit.0), Role::Text),
             (Ok(power), Err(_)) => (format!("{:.0} W", power.mean), Role::Text),
             (Err(absence), _) => words::absent(&absence),
         }

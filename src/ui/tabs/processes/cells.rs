@@ -85,9 +85,7 @@ impl<'a> Cells<'a> {
                 let age = self.snapshot.wall.0.saturating_sub(facts.started.clone()?.0);
                 Ok(format_age(Duration::from_micros(u64::try_from(age).unwrap_or(0))))
             }),
-            SortKey::Placement => {
-                (facts.and_then(placement).unwrap_or_else(|| "–".into()), Role::Muted)
-            }
+            SortKey::Placement => (facts.and_then(placement).unwrap_or_else(|| "–".into()), Role::Muted),
             SortKey::Command => self.command(process, facts),
         }
     }
@@ -107,8 +105,7 @@ impl<'a> Cells<'a> {
         let (text, role) = match (&facts.command, &facts.name) {
             (Ok(arguments), _) if !arguments.is_empty() => (arguments.join(" "), Role::Text),
             (_, Ok(name)) => (format!("[{name}]"), Role::Text),
-            (Err(absence), _) => words::absent(absence),
-            (_, Err(absence)) => words::absent(absence),
+            (Err(absence), _) | (_, Err(absence)) => words::absent(absence),
         };
         (format!("{indent}{note}{text}"), role)
     }
@@ -144,7 +141,7 @@ fn gpus(process: &Process) -> String {
     let mut text = runs.iter().map(run).collect::<Vec<_>>().join(",");
     let instance = process.gpus.iter().find_map(|share| share.gpu_instance);
     if let Some(instance) = instance {
-        text.push_str(&format!(":{instance}"));
+        text = format!("{text}:{instance}");
     }
     text
 }
