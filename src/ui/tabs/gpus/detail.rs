@@ -26,7 +26,11 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     title(state, gpu, area, pen);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let (charts, words) = split(body);
-    let blocks = charts_of(gpu);
+    let mut blocks = charts_of(gpu);
+    if facts::is_past(state, gpu) {
+        // The charts end where the readings did; the numbers beside their names are the last ones.
+        blocks.iter_mut().flat_map(|block| &mut block.values).for_each(|(_, role)| *role = Role::Stale);
+    }
     draw_charts(state, snapshot, gpu, charts, &blocks, pen);
     facts::render(state, snapshot, gpu, words, pen);
 }

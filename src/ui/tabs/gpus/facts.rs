@@ -18,9 +18,16 @@ const LABEL: usize = 9;
 /// Processes that are named here; the processes tab has them all.
 const PROCESSES: usize = 5;
 
+/// Whether what is known of `gpu` is no longer so: it does not answer, or no data comes.
+pub(super) fn is_past(state: &State, gpu: &Gpu) -> bool {
+    gpu.state != GpuState::Ok || (!state.is_frozen() && state.shown_age() >= state.late_after())
+}
+
 pub(super) fn render(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+    let past = is_past(state, gpu);
     let sections = [
         findings(state, snapshot, gpu, area.width),
+        if past { last_read(state, snapshot, gpu) } else { Vec::new() },
         processes(snapshot, gpu),
         instances(gpu),
         throttle(gpu, area.width),
@@ -32,14 +39,15 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, 
     // Air between the sections only where nothing is lost by it.
     let air = lines + sections.len() <= usize::from(area.height);
     let mut y = area.y;
-    for section in &sections {
+    for (nth, section) in sections.iter().enumerate() {
         for line in section {
             if y >= area.bottom() {
                 return;
             }
             let mut x = area.x;
             for (text, role) in line {
-                x = pen.text(x, y, area.right().saturating_sub(x), text, *role);
+                let role = if past && nth > 0 { Role::Stale } else { *role };
+                x = pen.text(x, y, area.right().saturating_sub(x), text, role);
             }
             y += 1;
         }
@@ -53,6 +61,19 @@ fn label(text: &str) -> (String, Role) {
 
 fn line<T: Display>(name: &str, reading: &Reading<T>) -> Line {
     vec![label(name), words::reading(reading, Role::Text)]
+}
+
+/// How old the values below are.
+fn last_read(state: &State, snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
+    let newest = [gpu.live.as_ref().map(|group| group.at), gpu.fast.as_ref().map(|group| group.at)];
+    let text = match newest.into_iter().flatten().max() {
+        Some(at) => {
+            let age = snapshot.mono.since(at) + state.shown_age();
+            format!("last values, {}", age_note(age))
+        }
+        None => "never read".into(),
+    };
+    vec![vec![(text, Role::Stale)]]
 }
 
 /// What was found about this GPU, with what to do about it.
@@ -210,7 +231,7 @@ fn memory(gpu: &Gpu) -> Vec<Line> {
             (clock, role),
             (" clock   ".into(), Role::Muted),
             (heat, heat_role),
-            (" memory temperature".into(), Role::Muted),
+            (" memory".into(), Role::Muted),
         ]);
     }
     lines

@@ -279,9 +279,16 @@ impl Row<'_> {
     fn mark(&self) -> (&'static str, Role) {
         match self.state.severity_of(self.gpu) {
             Some(severity) => words::mark(severity),
+            // A row that shows an alarming value must not be ticked off, whatever was found.
+            None if self.alarming() => ("!", Role::Warning),
             None if self.gpu.state == GpuState::Ok => ("✓", Role::Good),
             None => ("–", Role::Muted),
         }
+    }
+
+    fn alarming(&self) -> bool {
+        let bad = |role| matches!(role, Role::Warning | Role::Critical);
+        [Id::Temperature, Id::Throttle, Id::PcieLink].into_iter().any(|id| bad(self.value(id).1))
     }
 
     fn memory(&self) -> (String, Role) {
