@@ -165,9 +165,12 @@ fn charts_of(gpu: &Gpu) -> Vec<Block> {
             let rate = rate.clone().map(|rate| format!("{arrow} {rate}"));
             words::reading(&rate, role)
         };
+        let mut values = vec![rate("↓", incoming, Role::Series2), rate("↑", outgoing, Role::Series4)];
+        // The same reason twice says no more than once.
+        values.dedup();
         blocks.push(Block {
             title,
-            values: vec![rate("↓", incoming, Role::Series2), rate("↑", outgoing, Role::Series4)],
+            values,
             series: vec![series(rx, TWO), series(tx, FOUR)],
             scale: Scale::Stepped(1e6),
             unit: |rate| BytesPerSecond(f64::from(rate)).to_string(),
@@ -255,6 +258,7 @@ fn draw_charts(
     for column in 0..columns {
         let at = Rect { x: area.x + column * (wide + GAP), y: plots.bottom(), width: wide, height: 1 };
         axis(state, snapshot, timeline, at, pen);
+        markers(state, gpu, timeline, at, pen);
     }
 }
 
@@ -281,6 +285,17 @@ fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen:
         if x >= free && x + 1 + width(text) <= area.right() {
             pen.text(x, area.y, 1, "╵", Role::Faint);
             free = pen.text(x + 1, area.y, width(text), text, Role::Faint) + 1;
+        }
+    }
+}
+
+/// Where findings about this GPU began, on the time axis.
+fn markers(state: &State, gpu: &Gpu, timeline: Timeline, area: Rect, pen: &mut Pen<'_>) {
+    // The worst finding comes first and is drawn last.
+    for verdict in state.verdicts().iter().rev().filter(|verdict| verdict.gpu.as_ref() == Some(&gpu.id)) {
+        if let Some(column) = timeline.column_of(verdict.since) {
+            let (_, role) = words::mark(verdict.severity);
+            pen.text(area.x + column, area.y, 1, "▲", role);
         }
     }
 }

@@ -288,7 +288,9 @@ impl Row<'_> {
 
     fn alarming(&self) -> bool {
         let bad = |role| matches!(role, Role::Warning | Role::Critical);
-        [Id::Temperature, Id::Throttle, Id::PcieLink].into_iter().any(|id| bad(self.value(id).1))
+        // Near its limit a GPU is warm; at it, it slows down.
+        temperature_role(self.gpu) == Role::Critical
+            || [Id::Throttle, Id::PcieLink].into_iter().any(|id| bad(self.value(id).1))
     }
 
     fn memory(&self) -> (String, Role) {
