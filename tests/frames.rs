@@ -1,5 +1,12 @@
 //! Whole screens: what they show, in which roles, at which sizes; and what holds for all of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
 #[path = "support/frames.rs"]
 mod support;
 

@@ -21,14 +21,18 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let mut y = inner.y + u16::from(inner.height > 10);
     let mut line = |indent: u16, text: &str, role: Role| {
         let room = inner.width.saturating_sub(indent);
-        for part in super::overlays::wrapped(text, room) {
+        // A low screen has no lines for air.
+        let skipped = text.is_empty() && area.height < 12;
+        for part in super::overlays::wrapped(text, room).into_iter().filter(|_| !skipped) {
             if y < inner.bottom() {
                 pen.text(inner.x + indent, y, room, &part, role);
                 y += 1;
             }
         }
     };
-    line(0, "No GPU can be read through the NVIDIA driver", Role::Title);
+    if area.height >= 12 {
+        line(0, "No GPU can be read through the NVIDIA driver", Role::Title);
+    }
     line(0, driver.problem.as_deref().unwrap_or_default(), Role::Warning);
     line(0, "", Role::Text);
     line(0, "What was found", Role::Title);

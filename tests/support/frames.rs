@@ -1,6 +1,13 @@
 //! A made-up machine, and what its screen looks like: records second by second, rendered frames as text, and the
 //! same frames as a map of roles.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
 use kgtop::app::{Message, Mode, Settings, State, update};
 use kgtop::model::{
     Absence, Band, ClockEvents, Container, Counters, Driver, Fast, Gpm, GpuId, GpuInfo, GpuSample, GpuState,
@@ -210,7 +217,7 @@ impl Rig {
             key,
             visible,
             inner_pid: (n % 3 == 1).then_some(17),
-            parent: Ok(if n % 3 == 0 { 20_900 } else { 1 }),
+            parent: Ok(if n.is_multiple_of(3) { 20_900 } else { 1 }),
             user: if visible {
                 arc(["alice", "bob", "root", "verylongusername"][n as usize % 4])
             } else {
@@ -228,7 +235,7 @@ impl Rig {
                 id: "4f1d2c3b4a5968778695a4b3c2d1e0f0".into(),
             }),
             pod: None,
-            slurm_job: (n % 3 == 0).then(|| "4711.0".into()),
+            slurm_job: n.is_multiple_of(3).then(|| "4711.0".into()),
             unit: (n % 3 == 2).then(|| "display-manager.service".into()),
             started: Ok(Wall((START_WALL - 3_600 * (i64::from(n) + 1)) * 1_000_000)),
         }
