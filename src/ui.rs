@@ -9,7 +9,7 @@ mod chrome;
 pub mod input;
 mod keys;
 mod no_driver;
-mod overlays;
+pub(in crate::ui) mod overlays;
 mod tabs;
 pub mod theme;
 mod widgets;

@@ -128,7 +128,7 @@ impl Row {
 }
 
 /// What the user can want here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Select another row.
     Move(Motion),

@@ -82,7 +82,8 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::CloseOverlay => state.overlay = Overlay::None,
         Message::MoveOverlay { motion, last } => move_overlay(&mut state.overlay, motion, last),
-        Message::RestartCollector => return vec![Effect::RestartCollector],
+        Message::RestartCollector if state.mode == Mode::Live => return vec![Effect::RestartCollector],
+        Message::RestartCollector => state.notice = Some("no collector runs here: nothing to restart".into()),
         Message::StartDemo => return start_demo(state),
         Message::TogglePause => {
             return replay(state, |replay| {

@@ -240,6 +240,14 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
     match state.snapshot() {
         None => ("○", Role::Muted, "waiting for the first reading".into()),
         Some(_) if state.without_driver() => ("!", Role::Warning, "no NVIDIA driver: see below".into()),
+        Some(snapshot) if snapshot.sources.iter().any(|source| source.state != SourceState::Ok) => {
+            let worst = snapshot.sources.iter().find(|source| source.state != SourceState::Ok);
+            let text = worst.map_or_else(String::new, |source| {
+                let reason = if source.reason.is_empty() { "no reason given" } else { &*source.reason };
+                format!("nothing to report, but source {} is {}: {reason}", source.name, source.state.name())
+            });
+            ("!", Role::Warning, text)
+        }
         Some(snapshot) => {
             let gpus = snapshot.gpus.len();
             let count = if gpus == 1 { "1 GPU".into() } else { format!("{gpus} GPUs") };

@@ -121,7 +121,7 @@ pub(super) fn wrapped(text: &str, columns: u16) -> Vec<String> {
 
 /// A label and its text, wrapped beneath itself.
 fn labelled(label: &str, text: &str, role: Role, columns: u16) -> Vec<Line> {
-    const LABEL: usize = 12;
+    const LABEL: usize = 14;
     let room = columns.saturating_sub(LABEL as u16);
     wrapped(text, room)
         .into_iter()

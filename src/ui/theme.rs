@@ -128,9 +128,17 @@ impl Theme {
         self.colour
     }
 
-    /// The style of a role.
+    /// The style of a role. Without a colour of its own it is the terminal's, which also costs the fewest bytes.
     #[must_use]
     pub fn style(&self, role: Role) -> Style {
+        let look = self.look(role);
+        let fg = Some(look.fg.unwrap_or(Color::Reset));
+        Style { fg, bg: look.bg, ..Style::default() }.add_modifier(look.modifiers)
+    }
+
+    /// What a role lays over something that is drawn: what it says nothing of stays as it is.
+    #[must_use]
+    pub fn over(&self, role: Role) -> Style {
         let look = self.look(role);
         Style { fg: look.fg, bg: look.bg, ..Style::default() }.add_modifier(look.modifiers)
     }

@@ -3,7 +3,7 @@
 use super::theme::Role;
 use crate::analysis::Severity;
 use crate::model::{Absence, Gpu, GpuState, Reading};
-use crate::units::{Bytes, BytesPerSecond};
+use crate::units::Bytes;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -91,15 +91,6 @@ pub(super) fn used_of(used: Bytes, total: Bytes) -> String {
     }
 }
 
-/// A rate in at most six characters, without the `/s` that its heading names: `3.10G`.
-pub(super) fn short_rate(rate: BytesPerSecond) -> String {
-    let text = rate.to_string();
-    let mut parts = text.split(' ');
-    let number = parts.next().unwrap_or_default();
-    let prefix = parts.next().unwrap_or_default().chars().next().filter(|first| *first != 'B');
-    format!("{number}{}", prefix.map(String::from).unwrap_or_default())
-}
-
 /// A duration as people say it: `1h 05m`, `3d 4h`.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -143,12 +134,5 @@ mod tests {
         assert_eq!(time_of_day(0, 0), "00:00:00");
         assert_eq!(time_of_day(0, -3_600), "23:00:00");
         assert_eq!((zone(0), zone(19_800), zone(-3_600)), ("UTC".into(), "+05:30".into(), "-01:00".into()));
-    }
-
-    #[test]
-    fn rates_are_short() {
-        assert_eq!(short_rate(BytesPerSecond(3.1e9)), "3.10G");
-        assert_eq!(short_rate(BytesPerSecond(812.0)), "812");
-        assert_eq!(short_rate(BytesPerSecond(999_600.0)), "1.00M");
     }
 }

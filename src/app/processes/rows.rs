@@ -34,7 +34,15 @@ pub(super) fn rows(snapshot: &Snapshot, table: &ProcessesState, settings: &Setti
                     || gpu.index().is_some_and(|index| *term == format!("gpu:{index}"))
             })
     });
-    rows.extend(orphans.map(|(index, _)| Row { kind: RowKind::Unattributed(index), depth: 0 }));
+    let orphans: Vec<Row> =
+        orphans.map(|(index, _)| Row { kind: RowKind::Unattributed(index), depth: 0 }).collect();
+    // What is held now comes before what has ended.
+    let ended = |row: &Row| match row.kind {
+        RowKind::Process(index) => snapshot.processes.get(index).is_some_and(|p| p.ended.is_some()),
+        _ => false,
+    };
+    let place = rows.iter().position(ended).filter(|_| !table.tree).unwrap_or(rows.len());
+    rows.splice(place..place, orphans);
     rows
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Line, labelled, wrapped};
 use crate::app::State;
+use crate::model::SourceState;
 use crate::ui::theme::Role;
 use crate::ui::words;
 
@@ -9,10 +10,10 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
     let Some(snapshot) = state.snapshot() else {
         return vec![vec![("waiting for the first reading".into(), Role::Muted)]];
     };
-    if state.verdicts().is_empty() {
-        return vec![vec![("✓ all clear: nothing to report".into(), Role::Good)]];
-    }
     let mut lines = Vec::new();
+    if state.verdicts().is_empty() {
+        lines.push(vec![("✓ nothing to report".into(), Role::Good)]);
+    }
     for verdict in state.verdicts() {
         if !lines.is_empty() {
             lines.push(Vec::new());
@@ -25,6 +26,24 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
         lines.extend(labelled("  since", &format!("{since} ago"), Role::Text, columns));
         lines.extend(labelled("  evidence", &verdict.evidence, Role::Text, columns));
         lines.extend(labelled("  what to do", &verdict.advice, Role::Strong, columns));
+    }
+    lines.push(Vec::new());
+    lines.push(vec![("Sources".into(), Role::Title)]);
+    for source in &snapshot.sources {
+        let (mark, role) = match source.state {
+            SourceState::Ok => ("✓", Role::BadgeOk),
+            SourceState::Degraded => ("!", Role::BadgeDegraded),
+            SourceState::Unavailable => ("✗", Role::BadgeUnavailable),
+        };
+        let label = format!("{mark} {}", source.name);
+        let text = if source.reason.is_empty() { source.state.name() } else { &source.reason };
+        let mut labelled = labelled(&label, text, Role::Text, columns);
+        labelled.iter_mut().flat_map(|line| line.first_mut()).for_each(|piece| piece.1 = role);
+        lines.extend(labelled);
+    }
+    if snapshot.missed > 0 {
+        let text = format!("{} samples were dropped because the reader was slow", snapshot.missed);
+        lines.push(vec![(text, Role::Muted)]);
     }
     lines
 }

@@ -82,7 +82,7 @@ const DETAIL_AT_LEAST: u16 = 6;
 
 /// The overview above, the detail below if there is room for one.
 fn parts(state: &State, area: Rect) -> (Rect, Option<Rect>) {
-    let rows = u16::try_from(state.gpus_shown().count()).unwrap_or(u16::MAX).saturating_add(1);
+    let rows = overview::height(state, area);
     let fits = rows.saturating_add(DETAIL_AT_LEAST) <= area.height;
     // Many GPUs on a high screen scroll in its upper half; on a low one they have all of it.
     let overview = if fits {
@@ -98,7 +98,7 @@ fn parts(state: &State, area: Rect) -> (Rect, Option<Rect>) {
 
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let (top, bottom) = parts(state, area);
-    overview::render(state, top, pen);
+    overview::render(state, top, area, pen);
     if let Some(area) = bottom {
         detail::render(state, area, pen);
     }
@@ -106,6 +106,6 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
     let (top, _) = parts(state, area);
-    let row = overview::row_at(state, top, position.y)?;
+    let row = overview::row_at(state, top, area, position.y)?;
     state.gpus_shown().nth(row).map(|gpu| Message::Gpus(Intent::Select(gpu.id.clone())))
 }

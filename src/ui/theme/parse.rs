@@ -36,7 +36,8 @@ pub enum ThemeError {
     },
 }
 
-const COLOURS: [(&str, Color); 16] = [
+const COLOURS: [(&str, Color); 17] = [
+    ("default", Color::Reset),
     ("black", Color::Black),
     ("red", Color::Red),
     ("green", Color::Green),
@@ -105,7 +106,7 @@ pub(super) fn parse(base: Option<Theme>, text: &str, file: &str) -> Result<Theme
     let place = Place { text, file };
     let document: BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Entry>> = toml::from_str(text)
         .map_err(|error| place.syntax(error.span().map_or(0, |span| span.start), error.message()))?;
-    let mut looks = base.map_or([Look::default(); Role::ALL.len()], |theme| theme.looks);
+    let mut looks = base.map_or_else(|| [Look::default(); Role::ALL.len()], |theme| theme.looks);
     for (section, roles) in document {
         if section.get_ref() != "roles" {
             let offset = section.span().start;
@@ -144,7 +145,7 @@ fn text<'v>(place: &Place<'_>, value: &'v Spanned<Value>) -> Result<&'v str, The
     value.get_ref().as_str().ok_or_else(wrong)
 }
 
-/// `#rrggbb`, or one of the sixteen names.
+/// `#rrggbb`, `default` (the terminal's own), or one of the sixteen names.
 fn colour(place: &Place<'_>, value: &Spanned<Value>) -> Result<Color, ThemeError> {
     let written = text(place, value)?;
     let Some(digits) = written.strip_prefix('#') else { return named(place, value) };
@@ -250,7 +251,7 @@ mod tests {
         let theme = Theme::embedded("dark").unwrap().without_colour();
         for role in Role::ALL {
             let style = theme.style(role);
-            assert_eq!((style.fg, style.bg), (None, None));
+            assert_eq!((style.fg, style.bg), (Some(Color::Reset), None));
         }
         assert!(theme.style(Role::Selection).add_modifier.contains(Modifier::REVERSED));
         assert_ne!(theme.style(Role::Critical), theme.style(Role::Text));

@@ -15,33 +15,38 @@ pub(in crate::ui) struct BarPart {
     pub(in crate::ui) role: Role,
 }
 
-/// Draws `parts` from left to right over a track. Boundaries between parts fall on whole cells, the end of the
-/// last one on an eighth.
+/// Draws `parts` from left to right over a track, to an eighth of a cell. A little is not nothing: the first part
+/// is seen from its first eighth on.
 pub(in crate::ui) fn bar(pen: &mut Pen<'_>, x: u16, y: u16, columns: u16, parts: &[BarPart]) {
-    let track = if pen.theme().has_colour() { "█" } else { "·" };
-    let track_style = pen.theme().style(Role::BarTrack);
-    for column in 0..columns {
-        pen.cell(x + column, y, track, track_style);
-    }
-    let mut from = 0_u16;
+    let all = u32::from(columns) * 8;
     let mut end = 0.0_f64;
-    for (index, part) in parts.iter().enumerate() {
+    let mut ends = Vec::with_capacity(parts.len());
+    for part in parts {
         end = (end + part.share.clamp(0.0, 1.0)).min(1.0);
-        let eighths = (end * f64::from(columns) * 8.0).round() as u16;
-        let (whole, rest) =
-            if index + 1 == parts.len() { (eighths / 8, eighths % 8) } else { ((eighths + 4) / 8, 0) };
-        let style = pen.theme().style(part.role);
-        let full = if part.role == Role::BarReserved && !pen.theme().has_colour() { "▒" } else { "█" };
-        for column in from..whole.min(columns) {
-            pen.cell(x + column, y, full, style);
+        let eighths = (end * f64::from(all)).round() as u32;
+        ends.push((if part.share > 0.0 { eighths.max(1) } else { eighths }, part.role));
+    }
+    let role_at =
+        |eighth: u32| ends.iter().find(|(end, _)| eighth < *end).map_or(Role::BarTrack, |(_, role)| *role);
+    for column in 0..columns {
+        let left = u32::from(column) * 8;
+        let (first, last) = (role_at(left), role_at(left + 7));
+        let change = (1..8).find(|eighth| role_at(left + eighth) != first);
+        match change {
+            Some(eighths) if first != Role::BarTrack => {
+                let symbol = EIGHTHS.get(eighths as usize).copied().unwrap_or(" ");
+                pen.cell(x + column, y, symbol, pen.theme().split(first, last));
+            }
+            _ => pen.cell(x + column, y, texture(pen, first), pen.theme().style(first)),
         }
-        from = from.max(whole.min(columns));
-        // A little is not nothing.
-        let rest = if eighths == 0 && part.share > 0.0 && from == 0 { 1 } else { rest };
-        if rest > 0 && from < columns {
-            let style = pen.theme().split(part.role, Role::BarTrack);
-            pen.cell(x + from, y, EIGHTHS.get(usize::from(rest)).copied().unwrap_or(" "), style);
-            from += 1;
-        }
+    }
+}
+
+/// What a whole cell of a role looks like: without colour, textures stand in for shades.
+fn texture(pen: &Pen<'_>, role: Role) -> &'static str {
+    match (pen.theme().has_colour(), role) {
+        (false, Role::BarTrack) => "·",
+        (false, Role::BarReserved) => "▒",
+        _ => "█",
     }
 }

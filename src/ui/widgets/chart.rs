@@ -56,6 +56,12 @@ impl Timeline {
         (self.first + i64::from(column)) * self.seconds.cast_signed()
     }
 
+    /// The column that shows a moment, if one does.
+    pub(in crate::ui) fn column_of(self, at: Mono) -> Option<u16> {
+        let number = i64::try_from(at.seconds() / self.seconds).ok()?;
+        u16::try_from(number - self.first).ok().filter(|column| *column < self.columns)
+    }
+
     /// How many columns there are.
     pub(in crate::ui) const fn columns(self) -> u16 {
         self.columns

@@ -101,7 +101,7 @@ impl<'a> Pen<'a> {
 
     /// Lays a role over what is written.
     pub(in crate::ui) fn over(&mut self, area: Rect, role: Role) {
-        let style = self.theme.style(role);
+        let style = self.theme.over(role);
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
