@@ -3,7 +3,11 @@
 mod child;
 mod clock;
 mod commands;
+mod demo;
 mod feed;
+mod once;
+mod player;
+mod record;
 mod screen;
 
 use crate::cli::{Cli, EXIT_USAGE};

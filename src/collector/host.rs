@@ -4,7 +4,7 @@
 use super::board::Shared;
 use super::writer::spawn;
 use crate::model::{Grouped, ProcessFacts, ProcessKey, SourceState};
-use crate::sources::processes::{ProcessReader, host_pids_visible};
+use crate::sources::processes::{FactsWorker, ProcessReader, host_pids_visible};
 use crate::sources::root::Root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,8 +29,7 @@ fn follow(root: &Root, shared: &Shared) {
         board.inventory_version += 1;
     });
     let mut reader = ProcessReader::new(root.clone());
-    //GATE let mut worker = FactsWorker::spawn(root.clone());
-    let mut known: BTreeSet<ProcessKey> = BTreeSet::new();
+    let mut worker = FactsWorker::spawn(root.clone(), shared.clock, FACTS_PATIENCE);
     let mut done = 0;
     loop {
         let round = shared.next_lists(done, LISTS_PATIENCE);
@@ -38,23 +37,29 @@ fn follow(root: &Root, shared: &Shared) {
         let processes = reader.read(&pids);
         let at = (shared.clock.mono)();
         let current: BTreeSet<ProcessKey> = processes.iter().map(|process| process.key).collect();
-        let learned = Vec::new();
-        let stuck: Option<(u32, String, crate::units::Mono)> = None; //GATE
+        for key in &current {
+            worker.request(*key);
+        }
+        worker.retain(&current);
+        let learned = worker.poll(at);
+        let stuck = worker.stuck(at);
         shared.post(|board| {
             let changed = learn(&mut board.facts, learned, &current);
             board.inventory_version += u64::from(changed);
             board.processes = Some(Grouped { at, value: processes });
             board.processes_round = round;
             match stuck {
-                Some((pid, file, since)) if at.since(since) >= FACTS_PATIENCE => board.source(
+                Some(read) => board.source(
                     "processes",
                     SourceState::Degraded,
-                    &format!("/proc/{pid}/{file} does not answer: the process is wedged and was skipped"),
+                    &format!(
+                        "/proc/{}/{} does not answer: the process is wedged and was skipped",
+                        read.pid, read.file
+                    ),
                 ),
-                _ => board.source("processes", SourceState::Ok, ""),
+                None => board.source("processes", SourceState::Ok, ""),
             }
         });
-        known = current;
         done = round;
     }
 }

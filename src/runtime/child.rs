@@ -111,6 +111,7 @@ impl CollectorTask {
                         let end = self.reap(child, pid, bye).await;
                         return End { at_once: true, stay_down: false, ..end };
                     }
+                    Some(_for_a_replay) => {}
                     None => return End { reason: "the monitor left".into(), at_once: false, stay_down: true },
                 },
             }

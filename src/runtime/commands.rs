@@ -1,11 +1,15 @@
 //! Which command does what.
 
-use super::feed;
+use super::feed::{self, Feed};
 use super::screen::Loop;
+use super::{demo, once, record};
+use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs};
+use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
+use crate::model::Snapshot;
+use crate::report;
 use crate::sources::root::Root;
 use crate::ui::theme::Theme;
 use crate::units::Clock;
@@ -26,7 +30,26 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     match command {
         None => live(&global, config, clock),
         Some(Command::Stream { child }) => stream(&global, &config, child, clock),
-        Some(_) => bail!("this command is not wired yet"),
+        Some(Command::Demo { list: true, .. }) => list_demos(),
+        Some(Command::Demo { name, list: false }) => {
+            need_terminal("kgtop demo --list names the demos")?;
+            show(config, clock, move |clock| demo::start(name.as_deref().unwrap_or_default(), clock))
+        }
+        Some(Command::Replay { file, speed }) => replay(config, file, speed, clock),
+        Some(Command::Record { output, seconds, redact }) => {
+            let arguments = collector_arguments(&global, &config);
+            on_loop(async move {
+                record::run(feed::collector(arguments, clock), &output, redact, seconds, clock).await
+            })
+        }
+        Some(Command::Snapshot { format }) => {
+            once(&global, &config, clock, |snapshot, verdicts| match format {
+                SnapshotFormat::Json => report::json(snapshot, verdicts),
+                SnapshotFormat::Csv => report::csv(snapshot),
+                SnapshotFormat::Text => report::text(snapshot, verdicts),
+            })
+        }
+        Some(Command::Export) => once(&global, &config, clock, report::prometheus),
     }
 }
 
@@ -147,17 +170,72 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
 
 fn live(global: &GlobalArgs, config: Config, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
-    let theme = theme(&config.theme)?;
     // Checked here, where the message can be seen; the collector opens it again.
     let _root = root(global)?;
     let arguments = collector_arguments(global, &config);
+    show(config, clock, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
+}
+
+fn replay(config: Config, file: PathBuf, speed: f32, clock: Clock) -> Result<ExitCode> {
+    if !(speed.is_finite() && speed > 0.0) {
+        bail!(Usage(format!("--speed {speed}: the speed must be a number above 0")));
+    }
+    if file.as_os_str() == "-" {
+        if !std::io::stdout().is_terminal() {
+            bail!(Usage("the screen needs a terminal on standard output".into()));
+        }
+        return show(config, clock, |_| Ok((Mode::Remote, feed::standard_input())));
+    }
+    need_terminal("the recording is JSON lines: zcat prints it")?;
+    show(config, clock, move |clock| demo::replay(&file, speed, clock))
+}
+
+/// Runs the screen over what `start` gives.
+fn show(config: Config, clock: Clock, start: impl FnOnce(Clock) -> Result<(Mode, Feed)>) -> Result<ExitCode> {
+    let theme = theme(&config.theme)?;
     let mouse = config.mouse;
     let settings = settings(&config, clock)?;
     on_loop(async move {
-        let feed = feed::collector(arguments, clock);
-        let state = State::new(settings.clone(), Mode::Live);
+        let (mode, feed) = start(clock)?;
+        let state = State::new(settings.clone(), mode);
         Loop { state, theme, feed, clock, mouse, settings }.run().await
     })
+}
+
+fn list_demos() -> Result<ExitCode> {
+    let demos = demo::list()?;
+    let width = demos.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = demos.iter().map(|(name, title)| format!("{name:width$}  {title}\n")).collect();
+    print(&lines.concat())
+}
+
+/// Prints one report of this machine.
+fn once(
+    global: &GlobalArgs,
+    config: &Config,
+    clock: Clock,
+    report: impl FnOnce(&Snapshot, &[Verdict]) -> String,
+) -> Result<ExitCode> {
+    let _root = root(global)?;
+    let arguments = collector_arguments(global, config);
+    let interval = config.interval;
+    let mut text = String::new();
+    on_loop(async {
+        let (snapshot, verdicts) = once::snapshot(feed::collector(arguments, clock), interval).await?;
+        text = report(&snapshot, &verdicts);
+        Ok(())
+    })?;
+    print(&text)
+}
+
+/// Prints the answer. A reader that has seen enough is no error.
+fn print(text: &str) -> Result<ExitCode> {
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).wrap_err("standard output could not be written to")
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn settings(config: &Config, clock: Clock) -> Result<Settings> {

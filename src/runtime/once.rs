@@ -41,7 +41,10 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                         return;
                     }
                 }
-                FeedEvent::Lingers(text) => complaint = text.to_string(),
+                FeedEvent::Lingers { pid, .. } => {
+                    complaint = format!("the collector (PID {pid}) cannot exit")
+                }
+                FeedEvent::Progress(_) | FeedEvent::Restore(_) => {}
             }
         }
     };

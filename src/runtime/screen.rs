@@ -1,5 +1,6 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
+use super::demo;
 use super::feed::{Command, Feed, FeedEvent};
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
@@ -117,6 +118,8 @@ impl Loop {
             FeedEvent::Record(record) => Message::Record(record),
             FeedEvent::Complaint(line) => Message::CollectorStderr(line.to_string()),
             FeedEvent::Ended { reason, restarting_in } => Message::SourceEnded { reason, restarting_in },
+            FeedEvent::Progress(progress) => Message::Replayed(progress),
+            FeedEvent::Restore(deriver) => Message::Restore(deriver),
             FeedEvent::Lingers { pid, since: _ } => Message::SourceStuck { pid, call: None },
         };
         vec![self.now(), message]
@@ -135,8 +138,19 @@ impl Loop {
         match effect {
             Effect::Demand(demand) => self.command(Command::Demand(demand)),
             Effect::RestartCollector => self.command(Command::Restart),
+            Effect::ReplayPause(paused) => self.command(Command::Pause(paused)),
+            Effect::ReplaySpeed(speed) => self.command(Command::Speed(speed)),
+            Effect::ReplaySeek(position) => self.command(Command::Seek(position)),
+            Effect::ReplayStep(samples) => self.command(Command::Step(samples)),
+            Effect::StartDemo(name) => {
+                let (mode, feed) = demo::start(&name, self.clock)?;
+                self.state = State::new(self.settings.clone(), mode);
+                self.feed = feed;
+                self.tick();
+                self.command(Command::Demand(self.state.demand()));
+            }
             Effect::Copy(text) => copy(&text),
-            _ => {}
+            Effect::Quit | Effect::Suspend => {}
         }
         Ok(())
     }

@@ -1,0 +1,64 @@
+//! `kgtop record`: the stream into a file, until told to stop.
+
+use super::feed::{Command, Feed, FeedEvent};
+use crate::model::Demand;
+use crate::sources::recording::RecordingWriter;
+use crate::units::Clock;
+use color_eyre::eyre::{Context, Result};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Records until a signal, the time, or an error of the file ends it. What was flushed stays valid in any case.
+pub(super) async fn run(
+    mut feed: Feed,
+    path: &Path,
+    redact: bool,
+    seconds: Option<f64>,
+    clock: Clock,
+) -> Result<()> {
+    let mut writer = RecordingWriter::create(path, redact)?;
+    let handlers = "the signal handlers could not be installed";
+    let mut interrupt = signal(SignalKind::interrupt()).wrap_err(handlers)?;
+    let mut terminate = signal(SignalKind::terminate()).wrap_err(handlers)?;
+    let mut hangup = signal(SignalKind::hangup()).wrap_err(handlers)?;
+    let _full = feed.commands.try_send(Command::Demand(Demand::all()));
+    let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let end = tokio::time::sleep(limit.unwrap_or(Duration::MAX));
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => break,
+            () = &mut end, if limit.is_some() => break,
+            event = feed.events.recv() => match event {
+                Some(FeedEvent::Record(record)) => writer.write(&record)?,
+                Some(FeedEvent::Complaint(line)) => complain(&line),
+                Some(FeedEvent::Ended { reason, restarting_in }) => {
+                    complain(&reason);
+                    if restarting_in.is_none() {
+                        break;
+                    }
+                }
+                Some(FeedEvent::Lingers { pid, .. }) => complain(&format!("the collector (PID {pid}) cannot exit")),
+                Some(FeedEvent::Progress(_) | FeedEvent::Restore(_)) => {}
+                None => break,
+            },
+            // A driver that hangs sends nothing: what is waiting in memory is due all the same.
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        if writer.is_due((clock.mono)()) {
+            writer.flush()?;
+        }
+    }
+    writer.flush()?;
+    complain(&format!("{}: {}", path.display(), writer.saved()));
+    Ok(())
+}
+
+fn complain(line: &str) {
+    let _closed = writeln!(std::io::stderr(), "kgtop: {line}");
+}
