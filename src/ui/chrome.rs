@@ -37,6 +37,9 @@ pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
     left.push(piece(format!("every {}", seconds(state.settings.interval)), Role::Muted, 6));
     left.extend(host(state));
     let mut right = sources(state);
+    if let Mode::Replay(replay) = &state.mode {
+        right.push(piece(replay.file.as_str(), Role::Muted, 4));
+    }
     right.push(mode(state));
     right.extend(frozen(state));
     if let Some(snapshot) = state.snapshot() {
