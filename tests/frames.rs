@@ -511,7 +511,7 @@ fn late_data_is_greyed_with_its_age() {
     assert!(state.wants_tick());
     let theme = Theme::probe();
     let buffer = frame(&state, &theme, 120, 40);
-    assert!(text(&buffer).contains("no data for 5s"), "{}", text(&buffer));
+    assert!(text(&buffer).contains("no data for 6s"), "{}", text(&buffer));
     let stale = buffer
         .content
         .iter()

@@ -225,7 +225,7 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
         SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
             let next = restarting_in.map_or_else(
                 || "no new one is started [R starts one]".to_string(),
-                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.data_age()))),
+                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.waited()))),
             );
             return ("✗", Role::Critical, format!("The source ended: {reason}; {next}"));
         }
