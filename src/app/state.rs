@@ -141,7 +141,7 @@ pub struct State {
     pub(crate) notice: Option<String>,
     /// This machine's clock, as of the last tick.
     pub(super) ticked: Option<Mono>,
-    /// The first tick after the newest record: from there on its age is counted.
+    /// The first tick after the newest record or the source's end: from there on their age is counted.
     pub(super) ticked_first: Option<Mono>,
     pub(super) demanded: Option<Demand>,
     pub(crate) size: (u16, u16),
@@ -239,8 +239,17 @@ impl State {
         self.frozen.is_some()
     }
 
-    /// How long ago the newest record came, as far as ticks told.
+    /// How long ago the newest sample was taken, as far as ticks told. Live data carries this machine's clock;
+    /// that of another machine is counted from the first tick after it came.
     pub(crate) fn data_age(&self) -> Duration {
+        match (&self.mode, &self.current, self.ticked) {
+            (Mode::Live, Some(current), Some(now)) => now.since(current.snapshot.mono),
+            _ => self.waited(),
+        }
+    }
+
+    /// Time since the first tick after the newest record or the source's end.
+    pub(crate) fn waited(&self) -> Duration {
         match (self.ticked, self.ticked_first) {
             (Some(now), Some(first)) => now.since(first),
             _ => Duration::ZERO,

@@ -50,8 +50,12 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Resize(columns, rows) => state.size = (columns, rows),
         Message::SourceEnded { reason, restarting_in } => {
             state.source = SourceLife::Ended { reason, restarting_in };
+            state.ticked_first = None;
         }
-        Message::SourceStuck { pid, call } => state.source = SourceLife::Stuck { pid, call },
+        Message::SourceStuck { pid, call } => {
+            state.source = SourceLife::Stuck { pid, call };
+            state.ticked_first = None;
+        }
         Message::CollectorStderr(line) => {
             while state.collector_log.len() >= COLLECTOR_LOG_LINES {
                 state.collector_log.pop_front();

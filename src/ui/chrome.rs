@@ -37,6 +37,9 @@ pub(super) fn header(state: &State, area: Rect, pen: &mut Pen<'_>) {
     left.push(piece(format!("every {}", seconds(state.settings.interval)), Role::Muted, 6));
     left.extend(host(state));
     let mut right = sources(state);
+    if let Mode::Replay(replay) = &state.mode {
+        right.push(piece(replay.file.as_str(), Role::Muted, 4));
+    }
     right.push(mode(state));
     right.extend(frozen(state));
     if let Some(snapshot) = state.snapshot() {
@@ -222,7 +225,7 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
         SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
             let next = restarting_in.map_or_else(
                 || "no new one is started [R starts one]".to_string(),
-                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.data_age()))),
+                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.waited()))),
             );
             return ("✗", Role::Critical, format!("The source ended: {reason}; {next}"));
         }

@@ -20,6 +20,20 @@ pub(super) fn absent(absence: &Absence) -> (String, Role) {
     (absence.label().to_string(), Role::Absent)
 }
 
+/// The label of an absence in a column that is too narrow for it; values come back as they are.
+pub(super) fn narrowed(text: String, role: Role, columns: u16) -> String {
+    if role != Role::Absent || super::widgets::width(&text) <= columns {
+        return text;
+    }
+    let short = match text.as_str() {
+        "no perm" => "deny",
+        "asleep" => "slp",
+        "error" => "err",
+        _ => return text,
+    };
+    if super::widgets::width(short) <= columns { short.into() } else { "–".into() }
+}
+
 /// The mark of a severity: its shape says as much as its colour.
 pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
     match severity {

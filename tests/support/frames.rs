@@ -5,6 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
     reason = "a test that cannot go on says so by a panic"
 )]
 

@@ -9,6 +9,7 @@ use crate::model::known;
 use crate::ui::keys::{Binding, Context, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
+use crate::ui::words;
 use crate::units::Bytes;
 use cells::Cells;
 use crossterm::event::KeyCode;
@@ -135,6 +136,7 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         pen.text(area.x, y, 1, mark, role);
         for column in &parts.columns {
             let (text, role) = cells.cell(column.id);
+            let text = words::narrowed(text, role, column.width);
             match column.align {
                 Align::Left => drop(pen.text(column.x, y, column.width, &text, role)),
                 Align::Right => pen.right(column.x, y, column.width, &text, role),

@@ -176,7 +176,12 @@ pub(super) fn render(state: &State, area: Rect, screen: Rect, pen: &mut Pen<'_>)
         }
     }
     if state.gpus_shown().next().is_none() {
-        pen.text(area.x + 1, area.y + 1, area.width.saturating_sub(1), "no GPU to show", Role::Muted);
+        let why = match (snapshot.stuck.is_empty(), state.settings.gpu_filter.is_empty()) {
+            (false, _) => "the driver does not answer: no GPU is known yet",
+            (_, false) => "no GPU matches --gpu",
+            _ => "no GPU to show",
+        };
+        pen.text(area.x + 1, area.y + 1, area.width.saturating_sub(1), why, Role::Muted);
     }
 }
 

@@ -82,6 +82,7 @@ impl Row<'_> {
             }
             _ => {
                 let (text, role) = self.value(column.id);
+                let text = words::narrowed(text, role, column.width);
                 let stale = self.stale(column.id) || (gone && !matches!(column.id, Id::Index | Id::Name));
                 let role = if stale { Role::Stale } else { role };
                 match column.align {
