@@ -22,7 +22,8 @@
 //! |---|---|
 //! | [`units`] | – |
 //! | [`model`] | units |
-//! | [`stream`], [`sources`], [`analysis`], [`actions`] | model, units |
+//! | [`stream`], [`analysis`], [`actions`] | model, units |
+//! | [`sources`] | stream (a recording is the stream in a file), model, units |
 //! | [`config`] | units |
 //! | [`collector`] | sources, stream, model, units |
 //! | [`app`] | model, analysis, actions, config, units |

@@ -1,4 +1,13 @@
 //! Reports: the shape that scripts rely on, and that nothing absent ever reads as zero.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
 
 #[path = "stream/rig.rs"]
 mod rig;

@@ -7,7 +7,7 @@ use super::feed::{Command, FeedEvent};
 use crate::model::{Bye, Demand, Record};
 use crate::stream;
 use crate::stream::control::{self, Control};
-use crate::units::{Clock, Mono};
+use crate::units::Clock;
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -122,13 +122,12 @@ impl CollectorTask {
 
     /// Waits for the process to be gone; says so when it lingers, and goes on waiting.
     async fn reap(&mut self, mut child: Child, pid: Option<u32>, bye: Option<Bye>) -> End {
-        let since: Mono = (self.clock.mono)();
         let status = loop {
             match tokio::time::timeout(REAP_PATIENCE, child.wait()).await {
                 Ok(status) => break status,
                 Err(_elapsed) => {
                     // A full channel only means that the screen already knows enough.
-                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0), since });
+                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0) });
                 }
             }
         };

@@ -42,7 +42,7 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                     }
                 }
                 FeedEvent::Lingers { pid, .. } => {
-                    complaint = format!("the collector (PID {pid}) cannot exit")
+                    complaint = format!("the collector (PID {pid}) cannot exit");
                 }
                 FeedEvent::Progress(_) | FeedEvent::Restore(_) => {}
             }

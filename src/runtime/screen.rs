@@ -120,7 +120,7 @@ impl Loop {
             FeedEvent::Ended { reason, restarting_in } => Message::SourceEnded { reason, restarting_in },
             FeedEvent::Progress(progress) => Message::Replayed(progress),
             FeedEvent::Restore(deriver) => Message::Restore(deriver),
-            FeedEvent::Lingers { pid, since: _ } => Message::SourceStuck { pid, call: None },
+            FeedEvent::Lingers { pid } => Message::SourceStuck { pid, call: None },
         };
         vec![self.now(), message]
     }
