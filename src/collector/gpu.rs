@@ -211,13 +211,29 @@ impl Worker<'_> {
     }
 }
 
-/// Whether `when` has come; if so, it moves on by `pace`. A tick that comes a little early still counts, so that
-/// a pace that is a multiple of the interval does not slip by a whole interval.
+/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do: the
+/// first tick comes at once, and the second must not be too early for every group.
 fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
-    let early = Duration::from_millis(50).min(pace / 4);
-    if now.plus(early) < *when {
+    if now < *when {
         return false;
     }
-    *when = now.plus(pace);
+    let step = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX).max(1);
+    *when = Mono((now.0 / step).saturating_add(1).saturating_mul(step));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_due_at_whole_multiples_of_its_pace() {
+        let second = Duration::from_secs(1);
+        let mut when = Mono(0);
+        assert!(due(&mut when, Mono(7_300_000), second), "at once");
+        assert!(!due(&mut when, Mono(7_900_000), second));
+        assert!(due(&mut when, Mono(8_000_040), second), "with the next tick");
+        assert!(!due(&mut when, Mono(8_999_999), second));
+        assert!(due(&mut when, Mono(9_000_001), second));
+    }
 }
