@@ -5,9 +5,9 @@ mod counters;
 mod processes;
 
 use super::{
-    Absence, Buffers, Fast, Gpu, GpuId, GpuInfo, GpuRates, GpuSample, GpuState, Grouped, Header, History,
-    HostSample, HostView, Inventory, Live, Metric, Reading, Record, Sample, SelfCost, Snapshot, StuckCall,
-    Throttle, known,
+    Absence, Buffers, Counters, Fast, Gpu, GpuId, GpuInfo, GpuRates, GpuSample, GpuState, Grouped, Header,
+    History, HostSample, HostView, Inventory, Live, Metric, Reading, Record, Sample, SelfCost, Snapshot,
+    StuckCall, Throttle, known,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use counters::ReasonCounters;
@@ -20,6 +20,10 @@ pub use processes::ENDED_KEPT;
 
 /// A group is looked at as current for this many intervals of its tier; GPM is read at least every 5 s.
 const GPM_FRESH: Duration = Duration::from_secs(7);
+/// The same for counters, which a busy driver may answer late.
+const COUNTERS_FRESH: Duration = Duration::from_secs(15);
+/// A mean over more than this says nothing about each second of it, and is drawn at its end only.
+const SPREAD_AT_MOST: u64 = 15;
 
 /// Folds records into snapshots. Cloning it makes a checkpoint to seek from.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +97,14 @@ impl Deriver {
         self.header = Some(Arc::new(header));
     }
 
+    /// The monotonic clock never runs backwards: the stream was wound back, and what came later is not known yet.
+    fn start_over(&mut self) {
+        let old = std::mem::take(self);
+        let inventory = Arc::unwrap_or_clone(old.inventory);
+        self.header = old.header;
+        self.take_inventory(inventory);
+    }
+
     fn take_inventory(&mut self, inventory: Inventory) {
         if *self.inventory == inventory {
             return; // each block of a recording repeats it
@@ -111,6 +123,9 @@ impl Deriver {
 
     fn take_sample(&mut self, mut sample: Sample) -> Snapshot {
         let now = sample.mono;
+        if self.last_sample.is_some_and(|last| now < last) {
+            self.start_over();
+        }
         let header = Arc::clone(self.header.get_or_insert_with(|| Arc::new(unknown_header())));
         let interval = match self.last_sample {
             Some(last) => now.since(last),
@@ -163,7 +178,8 @@ impl Deriver {
         let all_visible = matches!(self.inventory.host_pids_visible, Ok(true));
         for gpu in &mut gpus {
             gpu.unattributed = if all_visible {
-                processes::unattributed(gpu, processes)
+                let last = self.gpus.get(&gpu.id).and_then(|fold| fold.last.as_ref());
+                processes::unattributed(gpu, last, processes)
             } else {
                 Err(Absence::NoPermission)
             };
@@ -173,7 +189,7 @@ impl Deriver {
 
     fn take_host(&mut self, host: Grouped<HostSample>) {
         if let Some(old) = &self.host
-            && old.at == host.at
+            && old.at >= host.at
         {
             return;
         }
@@ -211,7 +227,10 @@ impl Deriver {
         let before = self.cost.replace((now, cost));
         let (then, before) = before.ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })?;
         let seconds = now.since(then).as_secs_f64();
-        Percent::of(cost.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e9, seconds)
+        // Less than before: another collector, which cost nothing yet that is known.
+        let spent = cost.cpu_ns.checked_sub(before.cpu_ns);
+        spent
+            .and_then(|spent| Percent::of(spent as f64 / 1e9, seconds))
             .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })
     }
 }
@@ -240,61 +259,109 @@ fn busy_share(old: &HostSample, new: &HostSample) -> Reading<Percent> {
 impl GpuFold {
     /// Takes a sample's part: derives what needs two readings, then keeps the newest of each group.
     fn push(&mut self, mut new: GpuSample, now: Mono, wall: Wall) {
-        self.remember(&new, now, wall);
-        let Some(old) = self.last.take() else {
-            self.last = Some(new);
-            return;
-        };
-        if old.state != new.state {
-            self.state_since = now;
+        let old = self.last.take();
+        // A group that is handed over again was not read again.
+        macro_rules! newer {
+            ($group:ident) => {
+                new.$group.as_ref().filter(|group| {
+                    old.as_ref().and_then(|old| old.$group.as_ref()).is_none_or(|old| old.at < group.at)
+                })
+            };
         }
-        if let (Some(before), Some(after)) = (&old.counters, &new.counters)
-            && before.at < after.at
-        {
-            self.nvlink = Some(counters::nvlink_rates(before, after));
+        if let Some(Grouped { at, value }) = newer!(buffers) {
+            self.fill_from_buffers(value, *at, now, wall);
         }
-        if let (Some(before), Some(after)) = (&old.health, &new.health)
-            && before.at < after.at
+        if let Some(Grouped { at, value }) = newer!(fast) {
+            self.remember_fast(*at, value);
+        }
+        if let Some(Grouped { at, value }) = newer!(live) {
+            self.remember_live(*at, value);
+        }
+        if let Some(group) = newer!(gpm) {
+            self.remember_gpm(group);
+        }
+        if let Some(group) = newer!(counters) {
+            let before = old.as_ref().and_then(|old| old.counters.as_ref());
+            let gpm = new.gpm.as_ref().or_else(|| old.as_ref().and_then(|old| old.gpm.as_ref()));
+            self.take_counters(before, group, gpm);
+        }
+        if let Some(after) = newer!(health)
+            && let Some(before) = old.as_ref().and_then(|old| old.health.as_ref())
         {
             self.errors = Some(counters::error_rates(before, after));
         }
-        macro_rules! keep {
-            ($($group:ident)*) => { $(if new.$group.is_none() { new.$group = old.$group; })* };
+        if let Some(old) = old {
+            if old.state != new.state {
+                self.state_since = now;
+            }
+            macro_rules! keep {
+                ($($group:ident)*) => {$(
+                    if let Some(kept) = old.$group
+                        && new.$group.as_ref().is_none_or(|group| group.at < kept.at)
+                    {
+                        new.$group = Some(kept);
+                    }
+                )*};
+            }
+            keep!(fast live processes gpm counters process_utilization buffers health nvlinks mig);
         }
-        keep!(fast live processes gpm counters process_utilization buffers health nvlinks mig);
         self.last = Some(new);
     }
 
-    /// Adds what is new in `new` to the history rings.
-    fn remember(&mut self, new: &GpuSample, now: Mono, wall: Wall) {
-        if let Some(Grouped { at, value }) = &new.buffers {
-            self.fill_from_buffers(value, *at, now, wall);
+    /// Rates and windows from a new reading of the counters. GPM tells the links' rates better, where it is read.
+    fn take_counters(
+        &mut self,
+        before: Option<&Grouped<Counters>>,
+        after: &Grouped<Counters>,
+        gpm: Option<&Grouped<super::Gpm>>,
+    ) {
+        self.reasons.push(after);
+        if let Some(before) = before {
+            self.nvlink = Some(counters::nvlink_rates(before, after));
         }
-        if let Some(Grouped { at, value }) = &new.fast {
-            self.remember_fast(*at, value);
-        }
-        if let Some(Grouped { at, value }) = &new.live {
-            self.remember_live(*at, value);
-        }
-        if let Some(Grouped { at, value }) = &new.gpm {
-            let percents =
-                [(Metric::Sm, &value.sm), (Metric::Tensor, &value.tensor), (Metric::Dram, &value.dram)];
-            for (metric, reading) in percents {
-                self.point(metric, *at, known(reading).map(|percent| percent.0));
+        let gpm = gpm.filter(|group| after.at.since(group.at) <= GPM_FRESH).map(|group| &group.value);
+        let from = before.map_or(after.at, |before| before.at);
+        if gpm.is_none_or(|gpm| gpm.nvlink_tx.is_err()) {
+            let rates = self.nvlink.clone();
+            for (metric, rate) in [Metric::NvlinkTx, Metric::NvlinkRx].into_iter().zip(rates.iter().flatten())
+            {
+                self.spread(metric, from, after.at, known(rate).map(|rate| rate.0 as f32));
             }
         }
-        if let Some(group) = &new.counters {
-            self.reasons.push(group);
+        if gpm.is_none_or(|gpm| gpm.pcie_tx.is_err()) {
+            let tx = known(&after.value.pcie_tx).map(|rate| rate.0 as f32);
+            let rx = known(&after.value.pcie_rx).map(|rate| rate.0 as f32);
+            self.point(Metric::PcieTx, after.at, tx);
+            self.point(Metric::PcieRx, after.at, rx);
         }
-        let rates = self.rates(new, now);
-        let series = [
-            (Metric::PcieRx, &rates.pcie_rx),
-            (Metric::PcieTx, &rates.pcie_tx),
-            (Metric::NvlinkRx, &rates.nvlink_rx),
-            (Metric::NvlinkTx, &rates.nvlink_tx),
+    }
+
+    fn remember_gpm(&mut self, Grouped { at, value }: &Grouped<super::Gpm>) {
+        let seconds = known(&value.interval_seconds).unwrap_or(0.0).max(0.0);
+        let from = Mono(at.0.saturating_sub((f64::from(seconds) * 1e6) as u64));
+        let percents =
+            [(Metric::Sm, &value.sm), (Metric::Tensor, &value.tensor), (Metric::Dram, &value.dram)];
+        for (metric, reading) in percents {
+            self.spread(metric, from, *at, known(reading).map(|percent| percent.0));
+        }
+        let rates = [
+            (Metric::PcieRx, &value.pcie_rx),
+            (Metric::PcieTx, &value.pcie_tx),
+            (Metric::NvlinkRx, &value.nvlink_rx),
+            (Metric::NvlinkTx, &value.nvlink_tx),
         ];
-        for (metric, reading) in series {
-            self.point(metric, now, known(reading).map(|rate| rate.0 as f32));
+        for (metric, reading) in rates {
+            self.spread(metric, from, *at, known(reading).map(|rate| rate.0 as f32));
+        }
+    }
+
+    /// Draws a mean over each second that it covers.
+    fn spread(&mut self, metric: Metric, from: Mono, to: Mono, value: Option<f32>) {
+        let last = to.seconds();
+        let covered = last.saturating_sub(from.seconds());
+        let first = if covered > SPREAD_AT_MOST { last } else { last.min(from.seconds() + 1) };
+        for second in first..=last {
+            self.point(metric, Mono(second * 1_000_000), value);
         }
     }
 
@@ -342,7 +409,8 @@ impl GpuFold {
     fn rates(&self, sample: &GpuSample, now: Mono) -> GpuRates {
         let gpm =
             sample.gpm.as_ref().filter(|group| now.since(group.at) <= GPM_FRESH).map(|group| &group.value);
-        let counters = sample.counters.as_ref().map(|group| &group.value);
+        let counters = sample.counters.as_ref().filter(|group| now.since(group.at) <= COUNTERS_FRESH);
+        let counters = counters.map(|group| &group.value);
         let from_gpm = |read: fn(&super::Gpm) -> &Reading<BytesPerSecond>| gpm.map(|gpm| read(gpm).clone());
         let or_counter =
             |gpm: Option<Reading<BytesPerSecond>>, other: Option<Reading<BytesPerSecond>>| match (gpm, other)
@@ -352,7 +420,9 @@ impl GpuFold {
                 (Some(absent), None) => absent,
                 (None, None) => Err(Absence::NotRequested),
             };
-        let nvlink = |index: usize| self.nvlink.as_ref().and_then(|pair| pair.get(index).cloned());
+        let nvlink = |index: usize| {
+            counters.and_then(|_fresh| self.nvlink.as_ref().and_then(|pair| pair.get(index).cloned()))
+        };
         let errors = |index: usize| {
             self.errors
                 .as_ref()
