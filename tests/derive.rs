@@ -1,5 +1,14 @@
 //! The fold from records to snapshots: what two readings say, what one does not, and who is where for how long.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use kgtop::model::*;
 use kgtop::units::*;
 use std::time::Duration;
