@@ -9,6 +9,15 @@
     reason = "a test may panic"
 )]
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 #[path = "stream/arbitrary.rs"]
 mod arbitrary;
 
