@@ -367,14 +367,58 @@ fn gpus_come_and_go_and_a_state_keeps_its_since() {
     assert_eq!(lost.gpus[1].state_since, at(1.0));
     assert_eq!(lost.gpus[0].state_since, at(0.0));
     let gone = push(&mut fold, sample(6.0, vec![gpu()]));
-    assert_eq!(gone.gpus.len(), 1);
+    assert_eq!((gone.gpus.len(), gone.gpus[1].state_since), (2, at(1.0)), "a lost GPU stays on the screen");
     let back = push(&mut fold, sample(7.0, vec![gpu(), other(GpuState::Ok)]));
     assert_eq!(back.gpus[1].state_since, at(7.0));
     assert_eq!(back.gpus[1].info.uuid, Ok("GPU-2".into()));
+    // One that is in no sample any more is lost, once a fresh collector had time to name it.
+    let missing = push(&mut fold, sample(8.0, vec![gpu()]));
+    assert_eq!(missing.gpus[1].state, GpuState::Ok);
+    let vanished = push(&mut fold, sample(20.0, vec![gpu()]));
+    assert_eq!((vanished.gpus[1].state, vanished.gpus[1].state_since), (GpuState::Lost, at(20.0)));
+    assert_eq!(vanished.gpus[1].info.uuid, Ok("GPU-2".into()));
     // One that no inventory names yet is shown without its identity.
-    let stranger = push(&mut fold, sample(8.0, vec![GpuSample::new(GpuId("GPU-3".into()), GpuState::Ok)]));
-    assert_eq!(stranger.gpus[0].id, GpuId("GPU-3".into()));
-    assert_eq!(stranger.gpus[0].info.name, Err(Absence::NotRequested));
+    let stranger = push(&mut fold, sample(21.0, vec![GpuSample::new(GpuId("GPU-3".into()), GpuState::Ok)]));
+    let stranger = stranger.gpu(&GpuId("GPU-3".into())).unwrap();
+    assert_eq!(stranger.info.name, Err(Absence::NotRequested));
+}
+
+#[test]
+fn a_gpu_that_lost_its_name_is_known_by_its_address() {
+    let mut fold = deriver();
+    let named = |uuid: Reading<std::sync::Arc<str>>| GpuInfo {
+        uuid,
+        pci_bus_id: Ok("0000:41:00.0".into()),
+        ..GpuInfo::default()
+    };
+    let inventory =
+        |info| Record::Inventory(Box::new(Inventory { gpus: vec![info], ..Inventory::default() }));
+    fold.push(inventory(named(Ok("GPU-1".into()))));
+    push(&mut fold, sample(0.0, vec![gpu()]));
+    fold.push(inventory(named(Err(Absence::Lost))));
+    let lost = GpuSample::new(GpuId("0000:41:00.0".into()), GpuState::Lost);
+    let snapshot = push(&mut fold, sample(1.0, vec![lost]));
+    assert_eq!(snapshot.gpus.len(), 1);
+    assert_eq!((snapshot.gpus[0].id.clone(), snapshot.gpus[0].state), (id(), GpuState::Lost));
+    assert_eq!(snapshot.gpus[0].info.uuid, Ok("GPU-1".into()));
+}
+
+#[test]
+fn a_process_of_a_lost_gpu_ends_when_the_host_no_longer_knows_it() {
+    let mut fold = deriver();
+    push(&mut fold, hosted(0.0, running(0.0, &[7]), &[(7, 100, 1.0)]));
+    let lost = |seconds| GpuSample { state: GpuState::Lost, ..running(seconds, &[7]) };
+    let still = push(&mut fold, hosted(1.0, lost(1.0), &[(7, 100, 1.0)]));
+    assert_eq!(still.processes[0].ended, None);
+    let unseen = HostProcess {
+        key: ProcessKey { pid: 7, start: 0 },
+        state: Err(Absence::NotSupported),
+        cpu_ns: Err(Absence::NotSupported),
+        resident: Err(Absence::NotSupported),
+    };
+    let group = Grouped { at: at(2.0), value: vec![unseen] };
+    let gone = push(&mut fold, Sample { processes: Some(group), ..sample(2.0, vec![lost(2.0)]) });
+    assert_eq!(gone.processes[0].ended, Some(at(2.0)));
 }
 
 const GIB: u64 = 1 << 30;

@@ -8,7 +8,6 @@
     clippy::print_stdout,
     reason = "a test may panic"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -24,6 +24,8 @@ pub struct Deriver {
     header: Option<Arc<Header>>,
     inventory: Arc<Inventory>,
     infos: BTreeMap<GpuId, Arc<GpuInfo>>,
+    /// A GPU that lost its name is known by its address: from the name in the stream to the one it had.
+    aliases: BTreeMap<GpuId, GpuId>,
     gpus: BTreeMap<GpuId, GpuFold>,
     processes: ProcessBook,
     host: Option<Grouped<HostSample>>,
@@ -91,7 +93,18 @@ impl Deriver {
         if *self.inventory == inventory {
             return; // each block of a recording repeats it
         }
-        self.infos = inventory.gpus.iter().map(|info| (info.id(), Arc::new(info.clone()))).collect();
+        self.aliases.clear();
+        for info in &inventory.gpus {
+            match self.named_before(info) {
+                // What is known of it from before is more than what it still says.
+                Some(before) => {
+                    self.aliases.insert(info.id(), before);
+                }
+                None => {
+                    self.infos.insert(info.id(), Arc::new(info.clone()));
+                }
+            }
+        }
         self.processes.learn(&inventory.processes);
         self.inventory = Arc::new(inventory);
     }
@@ -115,10 +128,11 @@ impl Deriver {
         };
         self.last_sample = Some(now);
 
-        let gpus: Vec<Gpu> = std::mem::take(&mut sample.gpus)
+        let mut gpus: Vec<Gpu> = std::mem::take(&mut sample.gpus)
             .into_iter()
             .map(|gpu| self.take_gpu(gpu, now, sample.wall))
             .collect();
+        self.keep_vanished(&mut gpus, now);
         let last =
             self.gpus.iter().filter_map(|(id, fold)| Some((id.clone(), fold.last.as_ref()?))).collect();
         let processes = self.processes.fold(&gpus, &last, sample.processes.take(), now);
@@ -146,7 +160,40 @@ impl Deriver {
         }
     }
 
-    fn take_gpu(&mut self, new: GpuSample, now: Mono, wall: Wall) -> Gpu {
+    /// The name that a nameless GPU had before, by its address.
+    fn named_before(&self, info: &GpuInfo) -> Option<GpuId> {
+        let address = info.pci_bus_id.as_ref().ok()?;
+        if info.uuid.is_ok() {
+            return None;
+        }
+        self.infos
+            .iter()
+            .find(|(_, old)| old.uuid.is_ok() && old.pci_bus_id.as_ref() == Ok(address))
+            .map(|(id, _)| id.clone())
+    }
+
+    /// A GPU that was there in this boot and is in no sample any more stays on the screen, as lost: that is the
+    /// moment in which somebody looks for it. One without a UUID was a place on the bus, not a GPU that answered.
+    fn keep_vanished(&mut self, gpus: &mut Vec<Gpu>, now: Mono) {
+        // Between two collectors no sample has GPUs: nothing is known then, and nothing has vanished.
+        if gpus.is_empty() {
+            return;
+        }
+        for (id, fold) in &mut self.gpus {
+            if gpus.iter().any(|gpu| &gpu.id == id) {
+                continue;
+            }
+            let Some(info) = self.infos.get(id).filter(|info| info.uuid.is_ok()) else { continue };
+            fold.vanish(now);
+            gpus.push(fold.view(Arc::clone(info), now));
+        }
+        gpus.sort_by_key(|gpu| gpu.index().unwrap_or(u32::MAX));
+    }
+
+    fn take_gpu(&mut self, mut new: GpuSample, now: Mono, wall: Wall) -> Gpu {
+        if let Some(before) = self.aliases.get(&new.id) {
+            new.id = before.clone();
+        }
         let info = self.infos.get(&new.id).cloned().unwrap_or_default();
         let fold = self.gpus.entry(new.id.clone()).or_insert_with(|| GpuFold::new(now));
         fold.push(new, now, wall);

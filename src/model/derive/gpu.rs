@@ -16,11 +16,16 @@ const COUNTERS_FRESH: Duration = Duration::from_secs(15);
 /// A mean over more than this says nothing about each second of it, and is drawn at its end only.
 const SPREAD_AT_MOST: u64 = 15;
 
+/// A fresh collector names its GPUs one by one, seconds apart where the driver has to wake each of them: one that is
+/// missing for less than this is still to come.
+const VANISHED_AFTER: Duration = Duration::from_secs(10);
+
 /// What is kept per GPU between samples.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GpuFold {
     pub(super) last: Option<GpuSample>,
     state_since: Mono,
+    seen: Mono,
     pub(super) history: History,
     reasons: ReasonCounters,
     nvlink: Option<[Reading<BytesPerSecond>; 2]>,
@@ -33,8 +38,21 @@ impl GpuFold {
         Self { state_since: now, ..Self::default() }
     }
 
+    /// It is in no sample any more.
+    pub(super) fn vanish(&mut self, now: Mono) {
+        if let Some(last) = &mut self.last
+            && last.state != GpuState::Lost
+            && now.since(self.seen) >= VANISHED_AFTER
+        {
+            last.state = GpuState::Lost;
+            last.stuck = None;
+            self.state_since = now;
+        }
+    }
+
     /// Takes a sample's part: derives what needs two readings, then keeps the newest of each group.
     pub(super) fn push(&mut self, mut new: GpuSample, now: Mono, wall: Wall) {
+        self.seen = now;
         let old = self.last.take();
         // A group that is handed over again was not read again.
         macro_rules! newer {

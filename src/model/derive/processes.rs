@@ -50,6 +50,10 @@ impl ProcessBook {
         for gpu in gpus {
             let Some(sample) = last.get(&gpu.id) else { continue };
             for (pid, share) in shares(gpu, sample) {
+                // A GPU that does not answer renews no list: the host says who is gone.
+                if gpu.state != GpuState::Ok && self.left_the_host(pid) {
+                    continue;
+                }
                 current.entry(self.key(pid)).or_default().push(share);
             }
             if let Some(Grouped { value: Err(absence), .. }) = &sample.processes {
@@ -67,6 +71,14 @@ impl ProcessBook {
         let excess = self.ended.len().saturating_sub(ENDED_AT_MOST);
         self.ended.drain(..excess);
         self.running.values().chain(self.ended.iter().rev()).cloned().collect()
+    }
+
+    /// Whether the host, having known the process, no longer does.
+    fn left_the_host(&self, pid: u32) -> bool {
+        let unseen =
+            |process: &HostProcess| process.key.start == 0 && process.state == Err(Absence::NotSupported);
+        let of_pid = ProcessKey { pid, start: 1 }..=ProcessKey { pid, start: u64::MAX };
+        self.host.get(&pid).is_some_and(unseen) && self.running.range(of_pid).next().is_some()
     }
 
     /// Which process the driver means by a PID. One whose `/proc` entry is gone while the driver still lists it (in its
