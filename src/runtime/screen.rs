@@ -2,6 +2,7 @@
 
 use super::demo;
 use super::feed::{Command, Feed, FeedEvent};
+use super::log::Log;
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
 use crate::ui::{self, theme::Theme};
@@ -24,6 +25,7 @@ pub(super) struct Loop {
     pub(super) clock: Clock,
     pub(super) mouse: bool,
     pub(super) settings: Settings,
+    pub(super) log: Log,
 }
 
 /// Signals that end or stop the monitor.
@@ -113,7 +115,13 @@ impl Loop {
         ui::input::message_for(&self.state, area, event).into_iter().collect()
     }
 
-    fn feed_messages(&self, event: FeedEvent) -> Vec<Message> {
+    fn feed_messages(&mut self, event: FeedEvent) -> Vec<Message> {
+        match &event {
+            FeedEvent::Complaint(line) => self.log.line(line),
+            FeedEvent::Ended { reason, .. } => self.log.line(reason),
+            FeedEvent::Lingers { pid } => self.log.line(&format!("collector {pid} cannot exit")),
+            _ => {}
+        }
         let message = match event {
             FeedEvent::Record(record) => Message::Record(record),
             FeedEvent::Complaint(line) => Message::CollectorStderr(line.to_string()),
