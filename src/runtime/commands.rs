@@ -195,6 +195,7 @@ fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> R
 /// Runs the screen over what `start` gives.
 fn show(
     config: &Config,
+    log: Log,
     clock: Clock,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {
