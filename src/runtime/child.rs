@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::task::JoinHandle;
 
 /// The running binary itself, also when the file on disk was replaced by an upgrade.
 const SELF: &str = "/proc/self/exe";
@@ -107,7 +108,7 @@ impl CollectorTask {
                     }
                     Some(Command::Restart) => {
                         drop(stdin);
-                        let bye = reader.await.ok().flatten();
+                        let bye = self.silence(&mut child, reader).await;
                         let end = self.reap(child, pid, bye).await;
                         return End { at_once: true, stay_down: false, ..end };
                     }
@@ -118,6 +119,19 @@ impl CollectorTask {
         };
         drop(stdin);
         self.reap(child, pid, bye).await
+    }
+
+    /// Waits for a collector that was told to leave to close its output. One that does not (it is stopped, or its
+    /// last record does not fit into the pipe) is killed.
+    async fn silence(&self, child: &mut Child, mut reader: JoinHandle<Option<Bye>>) -> Option<Bye> {
+        match tokio::time::timeout(REAP_PATIENCE, &mut reader).await {
+            Ok(bye) => bye.ok().flatten(),
+            Err(_elapsed) => {
+                // A process in uninterruptible sleep survives this too: `reap` says that it lingers.
+                let _gone = child.start_kill();
+                None
+            }
+        }
     }
 
     /// Waits for the process to be gone; says so when it lingers, and goes on waiting.
