@@ -10,8 +10,10 @@ mod control;
 mod driver;
 mod gpu;
 mod host;
+mod sleep;
 mod writer;
 
+pub use driver::LET_SLEEP;
 pub use writer::Output;
 use writer::line;
 
@@ -47,6 +49,8 @@ pub struct Options {
     pub use_nvml: bool,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
     pub parent: Option<i32>,
+    /// The predecessor left so that a laptop's GPU can sleep: wait for that before the driver is opened.
+    pub let_sleep: bool,
     /// Stop after this many samples.
     pub samples: Option<u64>,
 }
