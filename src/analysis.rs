@@ -2,6 +2,7 @@
 //! with their source; catalogues are data in `assets/`.
 
 pub mod clock_events;
+pub mod topology;
 pub mod verdict;
 
 pub use verdict::{Judge, Severity, Verdict};
