@@ -11,6 +11,7 @@ mod driver;
 mod gpu;
 mod host;
 mod sleep;
+mod topology;
 mod writer;
 
 pub use driver::LET_SLEEP;
@@ -71,6 +72,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
     host::start(&options.root, &shared);
+    topology::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

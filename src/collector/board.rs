@@ -41,6 +41,8 @@ pub(super) struct Board {
     pub(super) driver: Driver,
     /// NVIDIA devices on the bus.
     pub(super) pci: Vec<PciDevice>,
+    /// Where the devices are.
+    pub(super) topology: super::topology::Parts,
     /// The host's side of the GPU processes.
     pub(super) processes: Option<Grouped<Vec<HostProcess>>>,
     /// Static facts of the GPU processes.

@@ -162,6 +162,7 @@ impl Opener {
             board.gpus.extend(places);
         });
         self.shared.post(|board| board.opened = true);
+        super::topology::ask_driver(*session, &self.shared);
     }
 
     fn start_gpu(&self, device: Device, session: Session) {
