@@ -63,12 +63,16 @@ fn a_call_that_never_returns_stalls_its_gpu_alone() {
     let pty = on_stand_in("one-of-eight-blocked.toml");
     let first = collector(&pty);
     let screen = pty.wait_for("the stuck call by its name", |screen| {
-        screen.contains("nvmlDeviceGetTemperature") && gpu_row(screen, 7).is_some_and(|row| row.contains(" W"))
+        screen.contains("nvmlDeviceGetTemperature")
+            && gpu_row(screen, 7).is_some_and(|row| row.contains(" W"))
     });
     assert!(gpu_row(&screen, 3).is_some_and(|row| row.contains("STALLED")), "{screen}");
     let before: Vec<String> = OTHERS.iter().map(|gpu| gpu_row(&screen, *gpu).unwrap()).collect();
     pty.wait_for("the values of the other seven to change", |screen| {
-        OTHERS.iter().zip(&before).all(|(gpu, before)| gpu_row(screen, *gpu).is_some_and(|row| row != *before))
+        OTHERS
+            .iter()
+            .zip(&before)
+            .all(|(gpu, before)| gpu_row(screen, *gpu).is_some_and(|row| row != *before))
     });
     assert_eq!(collectors(&pty), [first]);
     quit_at_once(pty);
@@ -267,8 +271,7 @@ fn without_colour_no_colour_code_is_written() {
     let library = stand_in::stand_in_library();
     let scenario = scenario("one-of-eight-blocked.toml");
     let environment = [("KGTOP_STAND_IN", scenario.as_os_str()), ("NO_COLOR", OsStr::new("1"))];
-    let mut pty =
-        Pty::kgtop(&[OsStr::new("--nvml-lib"), library.as_os_str()], 160, 50, &environment);
+    let mut pty = Pty::kgtop(&[OsStr::new("--nvml-lib"), library.as_os_str()], 160, 50, &environment);
     pty.wait_for("a critical finding", |screen| screen.contains("STALLED"));
     pty.keys("2");
     pty.wait_for("the process tab", |screen| screen.contains("PID"));
@@ -297,9 +300,10 @@ fn colours(raw: &[u8]) -> Vec<String> {
         rest[end..].starts_with('m').then(|| rest[..end].to_owned())
     });
     let sets = |sequence: &String| {
-        sequence.split([';', ':']).filter_map(|number| number.parse::<u32>().ok()).any(|number| {
-            matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107)
-        })
+        sequence
+            .split([';', ':'])
+            .filter_map(|number| number.parse::<u32>().ok())
+            .any(|number| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
     };
     sequences.filter(sets).collect()
 }
@@ -360,7 +364,9 @@ fn a_recording_made_here_replays_here() {
 fn a_stream_through_a_pipe_is_shown_and_keys_come_from_the_terminal() {
     let mut command = Command::new("setsid");
     let script = "\"$0\" stream --nvml-lib \"$1\" --interval 0.2 | exec \"$0\" replay -";
-    command.args(["--ctty", "sh", "-c", script, env!("CARGO_BIN_EXE_kgtop")]).arg(stand_in::stand_in_library());
+    command
+        .args(["--ctty", "sh", "-c", script, env!("CARGO_BIN_EXE_kgtop")])
+        .arg(stand_in::stand_in_library());
     let scenario = scenario("one-h200.toml");
     let mut pty = Pty::spawn(command, 160, 50, &[("KGTOP_STAND_IN", scenario.as_os_str())]);
     pty.wait_for("the far machine's data", |screen| screen.contains("● remote") && screen.contains(" W"));

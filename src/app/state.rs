@@ -4,7 +4,9 @@ use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
-use crate::model::{Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall};
+use crate::model::{
+    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+};
 use crate::units::Mono;
 use std::collections::VecDeque;
 use std::sync::Arc;
