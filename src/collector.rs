@@ -93,7 +93,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
             None => None,
         };
         if let Some(bye) = bye {
-            out.line(line(&Record::Bye(bye)));
+            out.last(line(&Record::Bye(bye)));
             out.finish();
             nvml::leave(0);
         }

@@ -278,7 +278,9 @@ fn without_colour_no_colour_code_is_written() {
     pty.keys("?");
     pty.wait_for("the help", |screen| screen.contains("show all keys"));
     assert_eq!(colours(&pty.raw()), Vec::<String>::new());
+    // Escape and a letter in one go would be Alt and that letter.
     pty.keys("\x1b");
+    pty.wait_for("the help to close", |screen| !screen.contains("show all keys"));
     quit_at_once(pty);
 }
 

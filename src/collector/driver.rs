@@ -5,7 +5,7 @@ use super::sleep::{Idleness, SLEEP_LOOKS};
 use super::writer::spawn;
 use super::{Options, gpu};
 use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
-use crate::sources::nvml::{self, Caller, Device, Session};
+use crate::sources::nvml::{self, Caller, Device, OpenError, Session};
 use crate::sources::pci;
 use crate::sources::root::Root;
 use crate::units::{Clock, Mono};
@@ -58,7 +58,7 @@ impl Opener {
                         self.begin(&session, &caller);
                         break module;
                     }
-                    Err(error) => self.without_driver(Some(&error.to_string())),
+                    Err(error) => self.without_driver(Some(&error)),
                 }
             }
             self.pause();
@@ -122,20 +122,22 @@ impl Opener {
         });
     }
 
-    fn without_driver(&self, error: Option<&str>) {
+    fn without_driver(&self, error: Option<&OpenError>) {
         self.show_places();
         self.shared.post(|board| {
-            let problem = pci::no_driver_explanation(&board.pci, &board.driver.module_version, error);
+            let text = error.map(ToString::to_string);
+            let problem = match error {
+                // The file that the user named is what is wrong, whatever else the machine lacks.
+                Some(OpenError::NotALibrary { .. }) => text.clone(),
+                _ => pci::no_driver_explanation(&board.pci, &board.driver.module_version, text.as_deref()),
+            };
             let problem: Option<Arc<str>> = problem.map(Into::into);
             if board.driver.problem != problem || !board.opened {
                 board.driver.problem = problem;
                 board.inventory_version += 1;
             }
             board.opened = true;
-            let reason = match error {
-                Some(error) => error.to_owned(),
-                None => "not used: --root reads a captured machine".to_owned(),
-            };
+            let reason = text.unwrap_or_else(|| "not used: --root reads a captured machine".to_owned());
             board.source("nvml", SourceState::Unavailable, &reason);
         });
     }
