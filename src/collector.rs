@@ -10,6 +10,7 @@ mod control;
 mod driver;
 mod gpu;
 mod host;
+mod kernel_log;
 mod writer;
 
 pub use writer::Output;
@@ -67,6 +68,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
     host::start(&options.root, &shared);
+    kernel_log::start(&options.root, &shared, &out);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;
