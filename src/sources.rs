@@ -10,3 +10,4 @@ pub mod processes;
 pub mod recording;
 pub mod root;
 pub mod scenario;
+pub mod topology;

@@ -45,6 +45,14 @@ impl Journal {
         journalctl(&["-q", "-k", "-o", "json", "-f", "--no-tail"]).map_err(JournalError::Start)
     }
 
+    /// Reads what the journal has of this boot, then ends.
+    ///
+    /// # Errors
+    /// When `journalctl` is not there.
+    pub fn this_boot() -> Result<Self, JournalError> {
+        journalctl(&["-q", "-k", "-b", "-o", "json"]).map_err(JournalError::Start)
+    }
+
     /// Waits for the next line that may matter; `None` when the journal ended.
     pub fn next(&mut self) -> Option<RawEvent> {
         loop {

@@ -124,7 +124,9 @@ impl Kmsg {
     fn take(&mut self, length: usize) {
         // Times since boot become times of day by what the clocks say now.
         let (mono, wall) = ((self.clock.mono)(), (self.clock.wall)());
-        self.how.boot = Some(Wall(wall.0.saturating_sub(i64::try_from(mono.0).unwrap_or(0))));
+        // A file in its place is of another boot.
+        let boot = wall.0.saturating_sub(i64::try_from(mono.0).unwrap_or(0));
+        self.how.boot = (!self.ends).then_some(Wall(boot));
         (self.how.now, self.calendar.now) = (wall, wall);
         let bytes = self.buffer.get(..length).unwrap_or_default();
         if self.device {
@@ -142,7 +144,7 @@ impl Kmsg {
             }
             if let Some(mut event) = event(&line, &self.how, &self.calendar) {
                 // A line that somebody wrote into the pipe without a stamp happened now.
-                if event.wall == Wall::default() {
+                if event.wall == Wall::default() && !self.ends {
                     (event.at, event.wall) = (mono, wall);
                 }
                 self.ready.push_back(event);
