@@ -111,6 +111,44 @@ pub enum Command {
     },
     /// Print one snapshot as Prometheus text, for a textfile collector
     Export,
+    /// Decode the kernel events of this boot, or of saved logs
+    Events {
+        /// Saved logs (dmesg, journal, kern.log, nvidia-bug-report.log; gzip too), or - for standard input;
+        /// without any, this boot
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+    /// Say what a code of the driver means and what to do
+    Explain {
+        /// What kind of code it is
+        #[arg(value_enum)]
+        subject: Subject,
+        /// The code: 79, or a mask such as 0x44
+        code: String,
+    },
+}
+
+/// Forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// An error of a GPU
+    Xid,
+    /// An error of an NVSwitch
+    Sxid,
+    /// Clock event ("throttle") reasons: a mask, or the name of one
+    Throttle,
 }
 
 /// Forms of a snapshot.

@@ -10,6 +10,7 @@ mod control;
 mod driver;
 mod gpu;
 mod host;
+mod kernel_log;
 mod sleep;
 mod topology;
 mod writer;
@@ -72,6 +73,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
     host::start(&options.root, &shared);
+    kernel_log::start(&options.root, &shared, &out);
     topology::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);

@@ -4,6 +4,7 @@ mod child;
 mod clock;
 mod commands;
 mod demo;
+mod events;
 mod feed;
 mod log;
 mod once;

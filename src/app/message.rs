@@ -1,6 +1,6 @@
 //! What can happen, and what the runtime is asked to do about it.
 
-use super::{Motion, Tab, gpus, processes};
+use super::{Motion, Tab, events, gpus, processes};
 use crate::model::{Demand, Deriver, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub enum Message {
     Gpus(gpus::Intent),
     /// An intent within the processes tab.
     Processes(processes::Intent),
+    /// Something in the events tab.
+    Events(events::Intent),
 }
 
 /// Where a replay stands.

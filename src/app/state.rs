@@ -1,5 +1,6 @@
 //! Everything that the screen shows.
 
+use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
@@ -136,6 +137,7 @@ pub struct State {
     pub(crate) tab: Tab,
     pub(crate) gpus: GpusState,
     pub(crate) processes: ProcessesState,
+    pub(crate) events: EventsState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
     pub(crate) collector_log: VecDeque<String>,
@@ -172,6 +174,7 @@ impl State {
             tab,
             gpus,
             processes: ProcessesState::default(),
+            events: EventsState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
             collector_log: VecDeque::new(),
@@ -325,6 +328,7 @@ impl State {
                 let without_gpm = self.gpus_shown().any(|gpu| !matches!(gpu.info.gpm, Ok(true)));
                 Demand { gpm: true, counters: true, pcie_throughput: without_gpm, ..Demand::default() }
             }
+            Tab::Events => Demand::default(),
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

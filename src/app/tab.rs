@@ -8,11 +8,13 @@ pub enum Tab {
     Gpus,
     /// Who holds GPU memory.
     Processes,
+    /// What the kernel and the driver reported.
+    Events,
 }
 
 impl Tab {
     /// All tabs, in the order of their numbers.
-    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes];
+    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Events];
 
     /// What the tab bar calls it.
     #[must_use]
@@ -20,6 +22,7 @@ impl Tab {
         match self {
             Self::Gpus => "GPUs",
             Self::Processes => "Processes",
+            Self::Events => "Events",
         }
     }
 

@@ -3,7 +3,7 @@
 use super::feed::{self, Feed};
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, once, record};
+use super::{demo, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
@@ -52,6 +52,8 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
+        Some(Command::Events { files, format }) => events::events(&root(&global)?, &files, format, clock),
+        Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The table of tabs: how each is drawn, its keys, and what a click in it means.
 
+mod events;
 mod gpus;
 mod processes;
 
@@ -24,6 +25,7 @@ const fn view(tab: Tab) -> &'static View {
     match tab {
         Tab::Gpus => &gpus::VIEW,
         Tab::Processes => &processes::VIEW,
+        Tab::Events => &events::VIEW,
     }
 }
 
