@@ -2,7 +2,11 @@
 //! with their source; catalogues are data in `assets/`.
 
 pub mod clock_events;
+pub mod events;
+pub mod kernel_log;
+pub mod limits;
 pub mod topology;
 pub mod verdict;
+pub mod xid;
 
 pub use verdict::{Judge, Severity, Verdict};

@@ -22,7 +22,8 @@
 //! |---|---|
 //! | [`units`] | – |
 //! | [`model`] | units |
-//! | [`stream`], [`sources`], [`analysis`], [`actions`] | model, units |
+//! | [`stream`], [`analysis`], [`actions`] | model, units |
+//! | [`sources`] | model, units; `sources::recording` stream too |
 //! | [`config`] | units |
 //! | [`collector`] | sources, stream, model, units |
 //! | [`app`] | model, analysis, actions, config, units |

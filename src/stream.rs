@@ -8,6 +8,7 @@
 pub mod control;
 mod groups;
 mod json;
+mod leaves;
 mod reader;
 mod records;
 mod topology;

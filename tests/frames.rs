@@ -1,11 +1,12 @@
 //! Whole screens: what they show, in which roles, at which sizes; and what holds for all of them.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a test that cannot go on says so by a panic"
+    clippy::print_stdout,
+    reason = "a test may panic"
 )]
 
 #[path = "support/frames.rs"]

@@ -1,4 +1,12 @@
 //! Reports: the shape that scripts rely on, and that nothing absent ever reads as zero.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 #[path = "stream/rig.rs"]
 mod rig;

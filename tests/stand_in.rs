@@ -1,13 +1,18 @@
 //! The stand-in driver library, seen through nvml-wrapper as kgtop sees a real one. What it answers for the
 //! healthy H200 is what `nvidia-smi -q` printed on two of them.
-#![allow(missing_docs, reason = "a test")]
 #![allow(
-    unsafe_code,
-    reason = "the scenario reaches the library by the environment, before any thread starts"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
 )]
-#![allow(clippy::unwrap_used, reason = "test helpers: a broken set-up ends the test")]
+#![allow(unsafe_code, reason = "calls the stand-in's raw C symbols, as the driver library's clients do")]
 
 #[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;
 #[path = "stand_in/traps.rs"]
 mod traps;

@@ -1,4 +1,12 @@
 //! The stream's format: what is written is read back, and nothing that is read can break the reader.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 #[path = "stream/arbitrary.rs"]
 mod arbitrary;

@@ -1,5 +1,13 @@
 //! The binary in a pseudo-terminal against the stand-in driver library.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
 
 #[path = "support/pty.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]

@@ -134,6 +134,7 @@ pub struct State {
     pub(crate) tab: Tab,
     pub(crate) gpus: GpusState,
     pub(crate) processes: ProcessesState,
+    pub(crate) topology: super::topology::TopologyState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
     pub(crate) collector_log: VecDeque<String>,
@@ -170,6 +171,7 @@ impl State {
             tab,
             gpus,
             processes: ProcessesState::default(),
+            topology: super::topology::TopologyState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
             collector_log: VecDeque::new(),
@@ -319,6 +321,17 @@ impl State {
                 let without_gpm = self.gpus_shown().any(|gpu| !matches!(gpu.info.gpm, Ok(true)));
                 Demand { gpm: true, counters: true, pcie_throughput: without_gpm, ..Demand::default() }
             }
+            Tab::Topology => {
+                let without_gpm = self.gpus_shown().any(|gpu| !matches!(gpu.info.gpm, Ok(true)));
+                Demand {
+                    gpm: true,
+                    counters: true,
+                    links: true,
+                    pcie_throughput: without_gpm,
+                    ..Demand::default()
+                }
+            }
+            Tab::Limits => Demand { counters: true, ..Demand::default() },
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

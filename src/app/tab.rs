@@ -8,11 +8,15 @@ pub enum Tab {
     Gpus,
     /// Who holds GPU memory.
     Processes,
+    /// How the devices are joined.
+    Topology,
+    /// What holds the GPUs back.
+    Limits,
 }
 
 impl Tab {
     /// All tabs, in the order of their numbers.
-    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes];
+    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Topology, Self::Limits];
 
     /// What the tab bar calls it.
     #[must_use]
@@ -20,6 +24,8 @@ impl Tab {
         match self {
             Self::Gpus => "GPUs",
             Self::Processes => "Processes",
+            Self::Topology => "Topology",
+            Self::Limits => "Limits",
         }
     }
 

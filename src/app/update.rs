@@ -115,6 +115,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             state.refresh_rows();
             return effects;
         }
+        Message::Topology(intent) => return super::topology::update(state, &intent),
         Message::Processes(intent) => return processes::update(state, intent),
     }
     Vec::new()

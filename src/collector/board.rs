@@ -68,6 +68,8 @@ pub(super) struct GpuSlot {
     pub(super) round: u64,
     /// What its thread is calling right now.
     pub(super) call: Arc<CallSlot>,
+    /// The same of the thread that measures PCIe throughput, where there is one.
+    pub(super) throughput: Option<Arc<CallSlot>>,
     /// PIDs of its newest process list.
     pub(super) pids: Vec<u32>,
 }
@@ -185,7 +187,10 @@ impl Board {
 
     /// The calls that have not returned for too long, GPU by GPU, then the others.
     pub(super) fn stuck_calls(&self, now: Mono) -> Vec<StuckCall> {
-        let gpus = self.gpus.iter().filter_map(|gpu| describe(&gpu.call, Some(&gpu.pending.id), now));
+        let gpus = self.gpus.iter().flat_map(|gpu| {
+            let slots = std::iter::once(&gpu.call).chain(&gpu.throughput);
+            slots.filter_map(|slot| describe(slot, Some(&gpu.pending.id), now))
+        });
         let others = self.others.iter().filter_map(|slot| describe(slot, None, now));
         gpus.chain(others).collect()
     }

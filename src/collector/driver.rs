@@ -129,7 +129,7 @@ impl Opener {
             board.inventory_version += 1;
         });
         for device in devices {
-            self.start_gpu(device);
+            self.start_gpu(device, *session);
         }
         let clock = self.shared.clock;
         self.shared.post(|board| {
@@ -142,7 +142,7 @@ impl Opener {
         super::topology::ask_driver(*session, &self.shared);
     }
 
-    fn start_gpu(&self, device: Device) {
+    fn start_gpu(&self, device: Device, session: Session) {
         let caller = Caller::new(self.shared.clock);
         let slot = GpuSlot {
             info: None,
@@ -152,6 +152,7 @@ impl Opener {
             ),
             round: 0,
             call: caller.slot(),
+            throughput: None,
             pids: Vec::new(),
         };
         let place = self.shared.post(|board| {
@@ -159,7 +160,9 @@ impl Opener {
             board.gpus.len() - 1
         });
         let shared = Arc::clone(&self.shared);
-        spawn(&format!("gpu {}", device.index()), move || gpu::follow(place, device, &caller, &shared));
+        spawn(&format!("gpu {}", device.index()), move || {
+            gpu::follow(place, device, session, &caller, &shared);
+        });
     }
 
     /// A GPU without a handle has lost its name too: if one address on the bus belongs to nobody else, it is its.
@@ -230,6 +233,7 @@ fn place_of(device: &PciDevice, clock: Clock) -> GpuSlot {
         // No thread will ever post for it: every round is complete.
         round: u64::MAX,
         call: Caller::new(clock).slot(),
+        throughput: None,
         pids: Vec::new(),
     }
 }

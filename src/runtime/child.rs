@@ -7,7 +7,7 @@ use super::feed::{Command, FeedEvent};
 use crate::model::{Bye, Demand, Record};
 use crate::stream;
 use crate::stream::control::{self, Control};
-use crate::units::{Clock, Mono};
+use crate::units::Clock;
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::task::JoinHandle;
 
 /// The running binary itself, also when the file on disk was replaced by an upgrade.
 const SELF: &str = "/proc/self/exe";
@@ -107,7 +108,7 @@ impl CollectorTask {
                     }
                     Some(Command::Restart) => {
                         drop(stdin);
-                        let bye = reader.await.ok().flatten();
+                        let bye = self.silence(&mut child, reader).await;
                         let end = self.reap(child, pid, bye).await;
                         return End { at_once: true, stay_down: false, ..end };
                     }
@@ -120,15 +121,27 @@ impl CollectorTask {
         self.reap(child, pid, bye).await
     }
 
+    /// Waits for a collector that was told to leave to close its output. One that does not (it is stopped, or its
+    /// last record does not fit into the pipe) is killed.
+    async fn silence(&self, child: &mut Child, mut reader: JoinHandle<Option<Bye>>) -> Option<Bye> {
+        match tokio::time::timeout(REAP_PATIENCE, &mut reader).await {
+            Ok(bye) => bye.ok().flatten(),
+            Err(_elapsed) => {
+                // A process in uninterruptible sleep survives this too: `reap` says that it lingers.
+                let _gone = child.start_kill();
+                None
+            }
+        }
+    }
+
     /// Waits for the process to be gone; says so when it lingers, and goes on waiting.
     async fn reap(&mut self, mut child: Child, pid: Option<u32>, bye: Option<Bye>) -> End {
-        let since: Mono = (self.clock.mono)();
         let status = loop {
             match tokio::time::timeout(REAP_PATIENCE, child.wait()).await {
                 Ok(status) => break status,
                 Err(_elapsed) => {
                     // A full channel only means that the screen already knows enough.
-                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0), since });
+                    let _full = self.events.try_send(FeedEvent::Lingers { pid: pid.unwrap_or(0) });
                 }
             }
         };

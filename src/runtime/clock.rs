@@ -5,7 +5,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// The clocks of this machine.
 #[must_use]
-pub const fn system() -> Clock {
+pub(super) const fn system() -> Clock {
     Clock { mono, wall }
 }
 

@@ -5,7 +5,7 @@ use super::player::{Player, Tape};
 use crate::app::ReplayProgress;
 use crate::model::{Demand, Deriver, Record};
 use crate::stream::Reader;
-use crate::units::{Clock, Mono};
+use crate::units::Clock;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) enum FeedEvent {
     /// The replay went elsewhere: go on from this fold.
     Restore(Box<Deriver>),
     /// The collector left and cannot die.
-    Lingers { pid: u32, since: Mono },
+    Lingers { pid: u32 },
 }
 
 /// What the screen tells a feed.

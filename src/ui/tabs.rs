@@ -1,7 +1,9 @@
 //! The table of tabs: how each is drawn, its keys, and what a click in it means.
 
 mod gpus;
+mod limits;
 mod processes;
+mod topology;
 
 use super::keys::Context;
 use super::widgets::Pen;
@@ -24,6 +26,8 @@ const fn view(tab: Tab) -> &'static View {
     match tab {
         Tab::Gpus => &gpus::VIEW,
         Tab::Processes => &processes::VIEW,
+        Tab::Topology => &topology::VIEW,
+        Tab::Limits => &limits::VIEW,
     }
 }
 

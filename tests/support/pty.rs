@@ -1,6 +1,8 @@
 //! The real binary in a real pseudo-terminal: driven by keys, read through a terminal emulator, waiting on what
 //! the screen shows and never on time alone.
 
+#![allow(clippy::disallowed_methods, reason = "a deadline is time")]
+
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::ffi::OsStr;
 use std::fs::File;

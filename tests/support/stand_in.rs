@@ -1,12 +1,5 @@
 //! Finds the stand-in driver library, and makes copies of it that lack symbols. For an integration test:
 //! `#[path = "support/stand_in.rs"] mod stand_in;`
-#![allow(dead_code, reason = "each test uses its own part")]
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test support: a broken set-up ends the test"
-)]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::call::{CallId, Caller};
-use super::error::Failure;
+use super::error::{Failure, code};
 use super::port::Port;
 use super::raw::{FieldValue, RawDevice};
 use super::value::{celsius, celsius_or_none, megahertz, real, share, watts};
@@ -85,7 +85,10 @@ impl Device {
                 .safe(caller, CallId::DecoderUtilization, SafeDevice::decoder_utilization)
                 .and_then(|info| share(info.utilization)),
             fan: port
-                .safe(caller, CallId::FanSpeed, |device| device.fan_speed(0))
+                .attempt(caller, CallId::FanSpeed, 0, |handle| {
+                    handle.safe.fan_speed(0).map_err(|error| no_such_fan(Failure::from(error)))
+                })
+                .map_err(|failure| Absence::from(&failure))
                 .and_then(real)
                 // May exceed 100: it is the intended speed in parts of the maximum.
                 .map(|speed| crate::units::Percent(speed as f32)),
@@ -103,6 +106,11 @@ impl Device {
         self.live.reads = self.live.reads.wrapping_add(1);
         if self.port.is_lost() { Err(Absence::Lost) } else { self.live.margin.clone() }
     }
+}
+
+/// A board without fans of its own refuses fan 0 as an invalid argument (H200, 580.159): it has none.
+fn no_such_fan(failure: Failure) -> Failure {
+    if failure == Failure::Code(code::INVALID_ARGUMENT) { Failure::MISSING } else { failure }
 }
 
 /// Framebuffer memory. `used` is without `reserved` where that is known.
