@@ -11,6 +11,7 @@ mod mode;
 pub mod processes;
 mod state;
 mod tab;
+pub mod topology;
 mod update;
 
 pub use message::{Effect, Message, ReplayProgress};

@@ -24,7 +24,7 @@ pub use group::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
     ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
 };
-pub use history::{Bucket, HISTORY_SECONDS, History, Metric};
+pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};

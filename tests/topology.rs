@@ -267,6 +267,8 @@ fn bridged() -> Machine {
     // Two pairs, each with an NVLink bridge of twelve links; one link of the second pair is down.
     let mut machine = Machine::of(sysfs::HGX);
     machine.gpus.drain(4..);
+    let kept: Vec<_> = machine.gpus.iter().map(|gpu| gpu.pci_bus_id.clone().unwrap()).collect();
+    machine.topology.as_mut().unwrap().devices.retain(|device| kept.contains(&device.address));
     let addresses: Vec<_> = machine.gpus.iter().map(|gpu| gpu.pci_bus_id.clone().unwrap()).collect();
     for (index, gpu) in machine.gpus.iter_mut().enumerate() {
         gpu.nvlinks = Ok(12);

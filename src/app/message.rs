@@ -1,6 +1,6 @@
 //! What can happen, and what the runtime is asked to do about it.
 
-use super::{Motion, Tab, events, gpus, processes};
+use super::{Motion, Tab, events, gpus, processes, topology};
 use crate::model::{Demand, Deriver, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
@@ -82,6 +82,8 @@ pub enum Message {
     Paste(String),
     /// An intent within the GPUs tab.
     Gpus(gpus::Intent),
+    /// An intent within the topology tab.
+    Topology(topology::Intent),
     /// An intent within the processes tab.
     Processes(processes::Intent),
     /// Something in the events tab.

@@ -137,6 +137,7 @@ pub struct State {
     pub(crate) tab: Tab,
     pub(crate) gpus: GpusState,
     pub(crate) processes: ProcessesState,
+    pub(crate) topology: super::topology::TopologyState,
     pub(crate) events: EventsState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
@@ -174,6 +175,7 @@ impl State {
             tab,
             gpus,
             processes: ProcessesState::default(),
+            topology: super::topology::TopologyState::default(),
             events: EventsState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
@@ -328,6 +330,17 @@ impl State {
                 let without_gpm = self.gpus_shown().any(|gpu| !matches!(gpu.info.gpm, Ok(true)));
                 Demand { gpm: true, counters: true, pcie_throughput: without_gpm, ..Demand::default() }
             }
+            Tab::Topology => {
+                let without_gpm = self.gpus_shown().any(|gpu| !matches!(gpu.info.gpm, Ok(true)));
+                Demand {
+                    gpm: true,
+                    counters: true,
+                    links: true,
+                    pcie_throughput: without_gpm,
+                    ..Demand::default()
+                }
+            }
+            Tab::Limits => Demand { counters: true, ..Demand::default() },
             Tab::Events => Demand::default(),
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }

@@ -8,13 +8,17 @@ pub enum Tab {
     Gpus,
     /// Who holds GPU memory.
     Processes,
+    /// How the devices are joined.
+    Topology,
+    /// What holds the GPUs back.
+    Limits,
     /// What the kernel and the driver reported.
     Events,
 }
 
 impl Tab {
     /// All tabs, in the order of their numbers.
-    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Events];
+    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Topology, Self::Limits, Self::Events];
 
     /// What the tab bar calls it.
     #[must_use]
@@ -22,6 +26,8 @@ impl Tab {
         match self {
             Self::Gpus => "GPUs",
             Self::Processes => "Processes",
+            Self::Topology => "Topology",
+            Self::Limits => "Limits",
             Self::Events => "Events",
         }
     }

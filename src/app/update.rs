@@ -116,6 +116,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             state.refresh_rows();
             return effects;
         }
+        Message::Topology(intent) => return super::topology::update(state, &intent),
         Message::Processes(intent) => return processes::update(state, intent),
         Message::Events(intent) => return events::update(state, intent),
     }

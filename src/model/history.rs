@@ -3,7 +3,12 @@
 //! A bucket is addressed by the absolute second of the monotonic clock, so a chart's columns stay where they are
 //! while time goes on, and a gap in the data is a gap in the chart.
 
+mod clock_events;
+
+use super::ClockEvents;
 use crate::units::Mono;
+use clock_events::ReasonRing;
+pub use clock_events::ReasonSecond;
 
 /// Seconds of history kept.
 pub const HISTORY_SECONDS: usize = 3_600;
@@ -154,6 +159,7 @@ pub struct History {
     rings: [Ring; Metric::ALL.len()],
     /// First second that the sample buffers may still fill, per metric that they feed; see [`Self::fill`].
     live_from: Option<u64>,
+    reasons: ReasonRing,
 }
 
 impl History {
@@ -177,6 +183,17 @@ impl History {
         {
             ring.add(at.seconds(), Bucket { min: value, mean: value, max: value });
         }
+    }
+
+    /// Adds the clock event reasons of an interval.
+    pub fn add_clock_events(&mut self, at: Mono, events: ClockEvents) {
+        self.reasons.add(at.seconds(), events);
+    }
+
+    /// The clock event reasons of one second; `None` where nothing was read.
+    #[must_use]
+    pub fn clock_events(&self, second: u64) -> Option<ReasonSecond> {
+        self.reasons.get(second)
     }
 
     /// The bucket of one second.

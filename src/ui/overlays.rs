@@ -98,7 +98,7 @@ fn frame(area: Rect, title: &str, pen: &mut Pen<'_>) {
 }
 
 /// `text` in lines of at most `columns`, broken at spaces where there are any.
-pub(super) fn wrapped(text: &str, columns: u16) -> Vec<String> {
+pub(in crate::ui) fn wrapped(text: &str, columns: u16) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {

@@ -2,7 +2,9 @@
 
 mod events;
 mod gpus;
+mod limits;
 mod processes;
+mod topology;
 
 use super::keys::Context;
 use super::widgets::Pen;
@@ -25,6 +27,8 @@ const fn view(tab: Tab) -> &'static View {
     match tab {
         Tab::Gpus => &gpus::VIEW,
         Tab::Processes => &processes::VIEW,
+        Tab::Topology => &topology::VIEW,
+        Tab::Limits => &limits::VIEW,
         Tab::Events => &events::VIEW,
     }
 }

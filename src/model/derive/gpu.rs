@@ -160,6 +160,9 @@ impl GpuFold {
     }
 
     fn remember_fast(&mut self, at: Mono, fast: &Fast) {
+        if let Ok(events) = fast.clock_events {
+            self.history.add_clock_events(at, events);
+        }
         let bands = [
             (Metric::Power, &fast.power),
             (Metric::SmClock, &fast.sm_clock),

@@ -1,0 +1,226 @@
+//! Tab 4: what holds the GPUs back. A line per GPU above; of the selected one, the clock event reasons with a lane of
+//! time each, and how far it is from its limits. It shares selection and window with tab 1.
+
+mod headroom;
+mod lanes;
+
+use super::{View, first_row};
+use crate::analysis::limits::{explained, power_headroom};
+use crate::app::gpus::Intent;
+use crate::app::{Message, Motion, State};
+use crate::model::{Absence, Gpu, GpuState, Grouped, Reading, known};
+use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::theme::Role;
+use crate::ui::widgets::{Align, Column, Pen, Placed, place};
+use crate::ui::words;
+use crossterm::event::KeyCode;
+use ratatui::layout::{Position, Rect};
+
+pub(super) const VIEW: View =
+    View { render, keys: &KEYS, hit, moved: |motion| Message::Gpus(Intent::Move(motion)) };
+
+macro_rules! bind {
+    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
+        Binding {
+            keys: &$keys,
+            label: $label,
+            short: $short,
+            help: $help,
+            message: || Message::Gpus($intent),
+        }
+    };
+}
+
+static KEYS: Context = Context {
+    name: "Limits",
+    bindings: &[
+        bind!([key(KeyCode::Up), ch('k')], "↑", "", "previous GPU (also k)", Intent::Move(Motion::Previous)),
+        bind!([key(KeyCode::Down), ch('j')], "↑↓", "GPU", "next GPU (also j)", Intent::Move(Motion::Next)),
+        bind!(
+            [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
+            "Home",
+            "",
+            "first GPU (also g, PgUp)",
+            Intent::Move(Motion::First)
+        ),
+        bind!(
+            [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
+            "End",
+            "",
+            "last GPU (also G, PgDn)",
+            Intent::Move(Motion::Last)
+        ),
+        bind!(
+            [ch('w'), ch('l'), key(KeyCode::Right)],
+            "w",
+            "window",
+            "lanes over 1, 5, 15 or 60 min, longer (also l, →)",
+            Intent::NextWindow
+        ),
+        bind!(
+            [ch('W'), ch('h'), key(KeyCode::Left)],
+            "W",
+            "",
+            "the same, shorter (also h, ←)",
+            Intent::PreviousWindow
+        ),
+    ],
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Id {
+    Index,
+    Power,
+    Headroom,
+    Temperature,
+    Margin,
+    Clock,
+    Held,
+}
+
+const fn column(id: Id, title: &'static str, least: u16, most: u16, rank: u8, align: Align) -> Column<Id> {
+    Column { id, title, least, most, rank, align }
+}
+
+/// In the order of the screen; what a narrow screen drops first has the greatest rank.
+const COLUMNS: [Column<Id>; 7] = [
+    column(Id::Index, "GPU", 3, 3, 0, Align::Right),
+    column(Id::Power, "power/cap", 9, 9, 0, Align::Right),
+    column(Id::Headroom, "headroom", 8, 8, 2, Align::Right),
+    column(Id::Temperature, "temp", 6, 6, 1, Align::Right),
+    column(Id::Margin, "margin", 7, 7, 4, Align::Right),
+    column(Id::Clock, "SM clock/max", 13, 13, 3, Align::Right),
+    column(Id::Held, "held by", 9, 60, 0, Align::Left),
+];
+
+/// Lines that the detail has at least, where there is any room.
+const DETAIL_AT_LEAST: u16 = 6;
+
+struct Parts {
+    headings: Rect,
+    rows: Rect,
+    first: usize,
+    detail: Rect,
+}
+
+fn parts(state: &State, area: Rect) -> Parts {
+    let count = state.gpus_shown().count();
+    let wanted = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(1);
+    // The detail comes first here: many GPUs scroll in the upper third.
+    let third = (area.height / 3).max(2).min(area.height);
+    let fits = wanted.saturating_add(3 * DETAIL_AT_LEAST) <= area.height;
+    let height = if fits { wanted } else { wanted.min(third) };
+    let headings = Rect { height: height.min(1), ..area };
+    let rows = Rect { y: headings.bottom(), height: height.saturating_sub(1), ..area };
+    let selected = state.selected_gpu().map_or(0, |(place, _)| place);
+    let detail = Rect { y: area.y + height, height: area.height - height, ..area };
+    Parts { headings, rows, first: first_row(selected, count, usize::from(rows.height)), detail }
+}
+
+fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    let Some((selected, gpu)) = state.selected_gpu() else { return };
+    let parts = parts(state, area);
+    let columns = place(&COLUMNS, area.x, area.width, 2);
+    if parts.headings.height > 0 {
+        for column in &columns {
+            write(column, parts.headings.y, column.title, Role::Muted, pen);
+        }
+    }
+    let lines = parts.rows.top()..parts.rows.bottom();
+    for (y, (place, gpu)) in lines.zip(state.gpus_shown().enumerate().skip(parts.first)) {
+        for column in &columns {
+            let (text, role) = cell(state, gpu, column.id);
+            write(column, y, &words::narrowed(text, role, column.width), role, pen);
+        }
+        if place == selected {
+            pen.over(Rect { y, height: 1, ..area }, Role::Selection);
+        }
+    }
+    detail(state, gpu, parts.detail, pen);
+}
+
+fn write(column: &Placed<Id>, y: u16, text: &str, role: Role, pen: &mut Pen<'_>) {
+    match column.align {
+        Align::Left => drop(pen.text(column.x, y, column.width, text, role)),
+        Align::Right => pen.right(column.x, y, column.width, text, role),
+    }
+}
+
+/// A reading of a group, or why there is none.
+fn of<G, T>(group: Option<&Grouped<G>>, read: impl Fn(&G) -> Reading<T>) -> Reading<T> {
+    group.map_or(Err(Absence::NotRequested), |group| read(&group.value))
+}
+
+fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
+    let (fast, live) = (gpu.fast.as_ref(), gpu.live.as_ref());
+    let past = if gpu.state == GpuState::Ok { Role::Text } else { Role::Stale };
+    match id {
+        Id::Index => (gpu.index().map_or_else(|| "–".into(), |index| index.to_string()), Role::Strong),
+        Id::Power => {
+            let draw = of(fast, |fast| fast.power.clone()).map(|band| format!("{:.0}", band.mean));
+            let cap = of(live, |live| live.power_limit.clone());
+            match (draw, cap) {
+                (Ok(draw), Ok(cap)) => (format!("{draw}/{cap}"), past),
+                (Ok(draw), Err(_)) => (format!("{draw} W"), past),
+                (Err(absence), _) => words::absent(&absence),
+            }
+        }
+        Id::Headroom => {
+            power_headroom(gpu).map_or_else(|| ("–".into(), Role::Absent), |watts| (watts.to_string(), past))
+        }
+        Id::Temperature => words::reading(&of(live, |live| live.temperature.clone()), past),
+        Id::Margin => words::reading(&of(live, |live| live.temperature_margin.clone()), past),
+        Id::Clock => {
+            let clock = of(fast, |fast| fast.sm_clock.clone()).map(|band| format!("{:.0}", band.mean));
+            match (clock, &gpu.info.max_sm_clock) {
+                (Ok(clock), Ok(most)) => (format!("{clock}/{most}"), past),
+                (Ok(clock), Err(_)) => (format!("{clock} MHz"), past),
+                (Err(absence), _) => words::absent(&absence),
+            }
+        }
+        Id::Held => {
+            if let Some((text, role)) = state
+                .snapshot()
+                .and_then(|snapshot| words::state_words(gpu, snapshot.mono.since(gpu.state_since)))
+            {
+                return (text, role);
+            }
+            match of(fast, |fast| fast.clock_events.clone()) {
+                Ok(events) => {
+                    let role = words::clock_event(events.any).1;
+                    let names: Vec<&str> = words::clock_events(events.any).map(|(short, ..)| short).collect();
+                    if names.is_empty() {
+                        (words::clock_event(events.any).0.to_owned(), role)
+                    } else {
+                        (names.join(", "), role)
+                    }
+                }
+                Err(absence) => words::absent(&absence),
+            }
+        }
+    }
+}
+
+/// Reasons and lanes, then headroom and advice below, or beside where the screen is wide.
+fn detail(state: &State, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let index = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
+    let name = known(&gpu.info.name).map_or_else(String::new, |name| format!(" · {name}"));
+    let says = explained(gpu).map_or_else(String::new, |says| format!(" · {says}"));
+    pen.rule(area.x, area.y, area.width, &format!("GPU {index}{name}{says}"));
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let used = lanes::render(state, gpu, body, pen);
+    let rest = Rect { y: body.y + used, height: body.height - used, ..body };
+    headroom::render(gpu, rest, pen);
+}
+
+fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    let parts = parts(state, area);
+    if !parts.rows.contains(position) {
+        return None;
+    }
+    let place = parts.first + usize::from(position.y - parts.rows.y);
+    state.gpus_shown().nth(place).map(|gpu| Message::Gpus(Intent::Select(gpu.id.clone())))
+}
