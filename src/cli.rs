@@ -1,5 +1,7 @@
 //! The command line: argument types, and nothing else.
 
+pub mod act;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -108,6 +110,8 @@ pub enum Command {
     },
     /// Print one snapshot as Prometheus text, for a textfile collector
     Export,
+    /// Change something: show the plan, ask, do it, read it back, write it down
+    Act(act::ActArgs),
 }
 
 /// Forms of a snapshot.

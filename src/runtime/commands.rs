@@ -49,6 +49,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
                 SnapshotFormat::Text => report::text(snapshot, verdicts),
             })
         }
+        Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
     }
 }
@@ -277,7 +278,7 @@ fn need_terminal(instead: &str) -> Result<()> {
 }
 
 /// Runs the loop on this thread; what it leaves behind (a collector that cannot die) is not waited for.
-fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+pub(super) fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
