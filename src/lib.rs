@@ -23,7 +23,7 @@
 //! | [`units`] | – |
 //! | [`model`] | units |
 //! | [`stream`], [`analysis`], [`actions`] | model, units |
-//! | [`sources`] | stream (a recording is the stream in a file), model, units |
+//! | [`sources`] | model, units; `sources::recording` stream too |
 //! | [`config`] | units |
 //! | [`collector`] | sources, stream, model, units |
 //! | [`app`] | model, analysis, actions, config, units |

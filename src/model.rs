@@ -15,6 +15,7 @@ mod process;
 mod reading;
 mod sample;
 mod snapshot;
+mod topology;
 
 pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
@@ -34,3 +35,4 @@ pub use sample::{
 pub use snapshot::{
     Gpu, GpuRates, HostView, Process, ProcessGpu, ReasonSeconds, Snapshot, Throttle, Unattributed,
 };
+pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};

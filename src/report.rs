@@ -5,6 +5,7 @@
 
 mod csv;
 mod json;
+mod object;
 mod prometheus;
 mod read;
 mod text;

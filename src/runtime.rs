@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod demo;
 mod feed;
+mod log;
 mod once;
 mod player;
 mod record;

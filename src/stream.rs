@@ -8,8 +8,10 @@
 pub mod control;
 mod groups;
 mod json;
+mod leaves;
 mod reader;
 mod records;
+mod topology;
 mod wire;
 
 use crate::model::Record;
@@ -124,6 +126,7 @@ fn decode_json(json: &Json<'_>) -> Result<Option<Record>, DecodeError> {
 pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     let mut objects = records::objects();
     objects.extend(groups::objects());
+    objects.extend(topology::objects());
     objects
 }
 

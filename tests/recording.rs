@@ -5,8 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::print_stdout,
-    reason = "a test may panic"
+    reason = "a test fails by panicking, its helpers too"
 )]
 
 #[path = "stream/rig.rs"]
@@ -373,8 +372,8 @@ fn shown(snapshot: &Snapshot) -> String {
 
 #[test]
 fn a_seek_shows_what_straight_play_shows() {
-    let mut rig = Rig::new(2, 3);
-    let mut records = rig.records(1_500);
+    let goals = [1_099_usize, 3, 900, 0, 1_000, 1_001, 399, 400, 905, 1_098];
+    let mut records = Rig::new(2, 2).records(1_100);
     // A GPU that was lost and a collector that was restarted must show after a seek too.
     if let Record::Sample(sample) = &mut records[400] {
         sample.gpus[1].state = GpuState::Lost;
@@ -386,13 +385,17 @@ fn a_seek_shows_what_straight_play_shows() {
     let mut deriver = Deriver::new();
     let mut straight = Vec::new();
     for record in records {
-        straight.extend(deriver.push(record).map(|snapshot| {
-            let history = deriver.history(&Rig::id(0)).unwrap();
-            (snapshot.mono, shown(&snapshot), history.over(Metric::Power, 0, 100_000))
-        }));
+        let Some(snapshot) = deriver.push(record) else { continue };
+        let history = deriver.history(&Rig::id(0)).unwrap();
+        let looked_at = goals.contains(&straight.len());
+        straight.push((
+            snapshot.mono,
+            if looked_at { shown(&snapshot) } else { String::new() },
+            if looked_at { history.over(Metric::Power, 0, 100_000) } else { Bucket::EMPTY },
+        ));
     }
     let mut cursor = ReplayCursor::new(opened(bytes));
-    for index in [1_499_usize, 3, 900, 0, 1_200, 1_201, 399, 400, 905, 1_498] {
+    for index in goals {
         let (mono, expected, history) = &straight[index];
         let mut fold =
             if index % 2 == 0 { cursor.seek_to(*mono) } else { cursor.seek(Target::Sample(index as u64)) };
@@ -403,10 +406,10 @@ fn a_seek_shows_what_straight_play_shows() {
     }
     // Past the end is the end; a step back from there is one sample.
     let mut fold = cursor.seek_to(Mono(u64::MAX));
-    assert_eq!(shown(&fold.push(cursor.next().unwrap()).unwrap()), straight[1_499].1);
+    assert_eq!(shown(&fold.push(cursor.next().unwrap()).unwrap()), straight[1_099].1);
     assert!(cursor.next().is_none());
     let mut fold = cursor.seek_by(-1);
-    assert_eq!(shown(&fold.push(cursor.next().unwrap()).unwrap()), straight[1_498].1);
+    assert_eq!(shown(&fold.push(cursor.next().unwrap()).unwrap()), straight[1_098].1);
     let mut fold = cursor.seek_by(-5_000);
     assert_eq!(shown(&fold.push(cursor.next().unwrap()).unwrap()), straight[0].1);
     assert_eq!(cursor.elapsed().as_secs(), 0);

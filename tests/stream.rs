@@ -5,8 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::print_stdout,
-    reason = "a test may panic"
+    reason = "a test fails by panicking, its helpers too"
 )]
 
 #[path = "stream/arbitrary.rs"]

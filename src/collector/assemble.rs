@@ -69,7 +69,8 @@ impl Assembler {
     }
 
     fn cost(&self, board: &Board) -> SelfCost {
-        let slots = board.gpus.iter().map(|gpu| &gpu.call).chain(&board.others);
+        let gpus = board.gpus.iter().flat_map(|gpu| std::iter::once(&gpu.call).chain(&gpu.throughput));
+        let slots = gpus.chain(&board.others);
         let (calls, call_ns) =
             slots.fold((0, 0), |(calls, ns), slot| (calls + slot.calls(), ns + slot.call_ns()));
         SelfCost { cpu_ns: own_cpu_ns(), resident: self.own_memory(), calls, call_ns }
@@ -96,6 +97,7 @@ fn inventory(board: &Board) -> Inventory {
         gpus: board.gpus.iter().filter_map(|gpu| gpu.info.clone()).collect(),
         pci: board.pci.clone(),
         processes: board.facts.values().cloned().collect(),
+        topology: board.topology.inventory(),
     }
 }
 

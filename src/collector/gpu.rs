@@ -1,9 +1,11 @@
 //! The thread of one GPU: ten fast reads a second, and the tiers at their own pace.
 
 use super::board::Shared;
-use crate::model::{Demand, Fast, GpuSample, GpuState, Grouped};
-use crate::sources::nvml::{Caller, Device, FastBand};
+use super::writer::spawn;
+use crate::model::{Absence, Demand, Fast, GpuSample, GpuState, Grouped};
+use crate::sources::nvml::{Caller, Device, FastBand, Session};
 use crate::units::Mono;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The driver renews power and clocks every 100 ms (h200.md): reading faster only repeats values.
@@ -50,9 +52,18 @@ impl Due {
 }
 
 /// Reads one GPU for as long as the process lives.
-pub(super) fn follow(place: usize, device: Device, caller: &Caller, shared: &Shared) {
+pub(super) fn follow(place: usize, device: Device, session: Session, caller: &Caller, shared: &Arc<Shared>) {
     let now = (shared.clock.mono)();
-    let mut worker = Worker { place, device, caller, shared, due: Due::from(now), band: FastBand::default() };
+    let mut worker = Worker {
+        place,
+        device,
+        session,
+        caller,
+        shared,
+        due: Due::from(now),
+        band: FastBand::default(),
+        throughput: false,
+    };
     worker.identify();
     let mut done = 0;
     let mut next_fast = now;
@@ -80,9 +91,12 @@ struct Worker<'a> {
     place: usize,
     device: Device,
     caller: &'a Caller,
-    shared: &'a Shared,
+    session: Session,
+    shared: &'a Arc<Shared>,
     due: Due,
     band: FastBand,
+    /// Another thread reads the counters, PCIe throughput among them.
+    throughput: bool,
 }
 
 impl Worker<'_> {
@@ -150,9 +164,14 @@ impl Worker<'_> {
         if due(&mut self.due.gpm, now, pace(demand.gpm))
             && let Some(gpm) = self.device.gpm(self.caller, now)
         {
+            let missing = gpm.pcie_rx == Err(Absence::NotSupported);
             self.post(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
+            if missing && demand.pcie_throughput && !self.throughput {
+                self.start_throughput();
+            }
         }
-        if due(&mut self.due.counters, now, HIDDEN.max(shown)) {
+        if !(self.throughput && demand.pcie_throughput) && due(&mut self.due.counters, now, HIDDEN.max(shown))
+        {
             let counters = self.device.counters(self.caller, false);
             self.post(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
         }
@@ -160,6 +179,15 @@ impl Worker<'_> {
             let value = self.device.process_utilization(self.caller);
             self.post(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
         }
+    }
+
+    /// Where GPM is missing, PCIe rates cost a call that blocks 21 ms per direction: on a thread of its own, and
+    /// only while they are shown.
+    fn start_throughput(&mut self) {
+        self.throughput = true;
+        let (place, index, session) = (self.place, self.device.index(), self.session);
+        let shared = Arc::clone(self.shared);
+        spawn(&format!("pcie {index}"), move || follow_throughput(place, index, session, &shared));
     }
 
     fn buffers(&mut self) {
@@ -211,13 +239,54 @@ impl Worker<'_> {
     }
 }
 
-/// Whether `when` has come; if so, it moves on by `pace`. A tick that comes a little early still counts, so that
-/// a pace that is a multiple of the interval does not slip by a whole interval.
+/// Reads the counters with PCIe throughput once per round, for as long as somebody looks.
+fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared) {
+    let caller = Caller::new(shared.clock);
+    let mut device = session.device(&caller, index);
+    shared.post(|board| {
+        if let Some(slot) = board.gpus.get_mut(place) {
+            slot.throughput = Some(caller.slot());
+        }
+    });
+    let mut done = 0;
+    while !device.is_lost() {
+        done = shared.next_lists(done, Duration::ZERO);
+        if !shared.board().demand.pcie_throughput {
+            continue;
+        }
+        let at = (shared.clock.mono)();
+        let value = device.counters(&caller, true);
+        shared.post(|board| {
+            if let Some(slot) = board.gpus.get_mut(place) {
+                slot.pending.counters = Some(Grouped { at, value });
+            }
+        });
+    }
+}
+
+/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do: the
+/// first tick comes at once, and the second must not be too early for every group.
 fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
-    let early = Duration::from_millis(50).min(pace / 4);
-    if now.plus(early) < *when {
+    if now < *when {
         return false;
     }
-    *when = now.plus(pace);
+    let step = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX).max(1);
+    *when = Mono((now.0 / step).saturating_add(1).saturating_mul(step));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_due_at_whole_multiples_of_its_pace() {
+        let second = Duration::from_secs(1);
+        let mut when = Mono(0);
+        assert!(due(&mut when, Mono(7_300_000), second), "at once");
+        assert!(!due(&mut when, Mono(7_900_000), second));
+        assert!(due(&mut when, Mono(8_000_040), second), "with the next tick");
+        assert!(!due(&mut when, Mono(8_999_999), second));
+        assert!(due(&mut when, Mono(9_000_001), second));
+    }
 }

@@ -2,15 +2,15 @@
 //! an hour of ended processes, a few hundred points per counter.
 
 mod counters;
+mod gpu;
 mod processes;
 
 use super::{
-    Absence, Buffers, Fast, Gpu, GpuId, GpuInfo, GpuRates, GpuSample, GpuState, Grouped, Header, History,
-    HostSample, HostView, Inventory, Live, Metric, Reading, Record, Sample, SelfCost, Snapshot, StuckCall,
-    Throttle, known,
+    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostSample, HostView, Inventory,
+    Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
-use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
-use counters::ReasonCounters;
+use crate::units::{Bytes, Mono, Percent, Wall};
+use gpu::GpuFold;
 use processes::ProcessBook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,15 +18,14 @@ use std::time::Duration;
 
 pub use processes::ENDED_KEPT;
 
-/// A group is looked at as current for this many intervals of its tier; GPM is read at least every 5 s.
-const GPM_FRESH: Duration = Duration::from_secs(7);
-
 /// Folds records into snapshots. Cloning it makes a checkpoint to seek from.
 #[derive(Clone, Debug, Default)]
 pub struct Deriver {
     header: Option<Arc<Header>>,
     inventory: Arc<Inventory>,
     infos: BTreeMap<GpuId, Arc<GpuInfo>>,
+    /// A GPU that lost its name is known by its address: from the name in the stream to the one it had.
+    aliases: BTreeMap<GpuId, GpuId>,
     gpus: BTreeMap<GpuId, GpuFold>,
     processes: ProcessBook,
     host: Option<Grouped<HostSample>>,
@@ -36,17 +35,6 @@ pub struct Deriver {
     last_sample: Option<Mono>,
     missed: u64,
     bye: Option<super::Bye>,
-}
-
-/// What is kept per GPU between samples.
-#[derive(Clone, Debug, Default)]
-struct GpuFold {
-    last: Option<GpuSample>,
-    state_since: Mono,
-    history: History,
-    reasons: ReasonCounters,
-    nvlink: Option<[Reading<BytesPerSecond>; 2]>,
-    errors: Option<[Reading<f32>; 2]>,
 }
 
 impl Deriver {
@@ -93,11 +81,30 @@ impl Deriver {
         self.header = Some(Arc::new(header));
     }
 
+    /// The monotonic clock never runs backwards: the stream was wound back, and what came later is not known yet.
+    fn start_over(&mut self) {
+        let old = std::mem::take(self);
+        let inventory = Arc::unwrap_or_clone(old.inventory);
+        self.header = old.header;
+        self.take_inventory(inventory);
+    }
+
     fn take_inventory(&mut self, inventory: Inventory) {
         if *self.inventory == inventory {
             return; // each block of a recording repeats it
         }
-        self.infos = inventory.gpus.iter().map(|info| (info.id(), Arc::new(info.clone()))).collect();
+        self.aliases.clear();
+        for info in &inventory.gpus {
+            match self.named_before(info) {
+                // What is known of it from before is more than what it still says.
+                Some(before) => {
+                    self.aliases.insert(info.id(), before);
+                }
+                None => {
+                    self.infos.insert(info.id(), Arc::new(info.clone()));
+                }
+            }
+        }
         self.processes.learn(&inventory.processes);
         self.inventory = Arc::new(inventory);
     }
@@ -111,6 +118,9 @@ impl Deriver {
 
     fn take_sample(&mut self, mut sample: Sample) -> Snapshot {
         let now = sample.mono;
+        if self.last_sample.is_some_and(|last| now < last) {
+            self.start_over();
+        }
         let header = Arc::clone(self.header.get_or_insert_with(|| Arc::new(unknown_header())));
         let interval = match self.last_sample {
             Some(last) => now.since(last),
@@ -118,10 +128,11 @@ impl Deriver {
         };
         self.last_sample = Some(now);
 
-        let gpus: Vec<Gpu> = std::mem::take(&mut sample.gpus)
+        let mut gpus: Vec<Gpu> = std::mem::take(&mut sample.gpus)
             .into_iter()
             .map(|gpu| self.take_gpu(gpu, now, sample.wall))
             .collect();
+        self.keep_vanished(&mut gpus, now);
         let last =
             self.gpus.iter().filter_map(|(id, fold)| Some((id.clone(), fold.last.as_ref()?))).collect();
         let processes = self.processes.fold(&gpus, &last, sample.processes.take(), now);
@@ -149,12 +160,42 @@ impl Deriver {
         }
     }
 
-    fn take_gpu(&mut self, new: GpuSample, now: Mono, wall: Wall) -> Gpu {
+    /// The name that a nameless GPU had before, by its address.
+    fn named_before(&self, info: &GpuInfo) -> Option<GpuId> {
+        let address = info.pci_bus_id.as_ref().ok()?;
+        if info.uuid.is_ok() {
+            return None;
+        }
+        self.infos
+            .iter()
+            .find(|(_, old)| old.uuid.is_ok() && old.pci_bus_id.as_ref() == Ok(address))
+            .map(|(id, _)| id.clone())
+    }
+
+    /// A GPU that was there in this boot and is in no sample any more stays on the screen, as lost: that is the
+    /// moment in which somebody looks for it. One without a UUID was a place on the bus, not a GPU that answered.
+    fn keep_vanished(&mut self, gpus: &mut Vec<Gpu>, now: Mono) {
+        // Between two collectors no sample has GPUs: nothing is known then, and nothing has vanished.
+        if gpus.is_empty() {
+            return;
+        }
+        for (id, fold) in &mut self.gpus {
+            if gpus.iter().any(|gpu| &gpu.id == id) {
+                continue;
+            }
+            let Some(info) = self.infos.get(id).filter(|info| info.uuid.is_ok()) else { continue };
+            fold.vanish(now);
+            gpus.push(fold.view(Arc::clone(info), now));
+        }
+        gpus.sort_by_key(|gpu| gpu.index().unwrap_or(u32::MAX));
+    }
+
+    fn take_gpu(&mut self, mut new: GpuSample, now: Mono, wall: Wall) -> Gpu {
+        if let Some(before) = self.aliases.get(&new.id) {
+            new.id = before.clone();
+        }
         let info = self.infos.get(&new.id).cloned().unwrap_or_default();
-        let fold = self
-            .gpus
-            .entry(new.id.clone())
-            .or_insert_with(|| GpuFold { state_since: now, ..GpuFold::default() });
+        let fold = self.gpus.entry(new.id.clone()).or_insert_with(|| GpuFold::new(now));
         fold.push(new, now, wall);
         fold.view(info, now)
     }
@@ -163,7 +204,8 @@ impl Deriver {
         let all_visible = matches!(self.inventory.host_pids_visible, Ok(true));
         for gpu in &mut gpus {
             gpu.unattributed = if all_visible {
-                processes::unattributed(gpu, processes)
+                let last = self.gpus.get(&gpu.id).and_then(|fold| fold.last.as_ref());
+                processes::unattributed(gpu, last, processes)
             } else {
                 Err(Absence::NoPermission)
             };
@@ -173,7 +215,7 @@ impl Deriver {
 
     fn take_host(&mut self, host: Grouped<HostSample>) {
         if let Some(old) = &self.host
-            && old.at == host.at
+            && old.at >= host.at
         {
             return;
         }
@@ -211,7 +253,10 @@ impl Deriver {
         let before = self.cost.replace((now, cost));
         let (then, before) = before.ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })?;
         let seconds = now.since(then).as_secs_f64();
-        Percent::of(cost.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e9, seconds)
+        // Less than before: another collector, which cost nothing yet that is known.
+        let spent = cost.cpu_ns.checked_sub(before.cpu_ns);
+        spent
+            .and_then(|spent| Percent::of(spent as f64 / 1e9, seconds))
             .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })
     }
 }
@@ -235,160 +280,4 @@ fn busy_share(old: &HostSample, new: &HostSample) -> Reading<Percent> {
     busy.zip(total)
         .and_then(|(busy, total)| Percent::of(busy as f64, total as f64))
         .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 })
-}
-
-impl GpuFold {
-    /// Takes a sample's part: derives what needs two readings, then keeps the newest of each group.
-    fn push(&mut self, mut new: GpuSample, now: Mono, wall: Wall) {
-        self.remember(&new, now, wall);
-        let Some(old) = self.last.take() else {
-            self.last = Some(new);
-            return;
-        };
-        if old.state != new.state {
-            self.state_since = now;
-        }
-        if let (Some(before), Some(after)) = (&old.counters, &new.counters)
-            && before.at < after.at
-        {
-            self.nvlink = Some(counters::nvlink_rates(before, after));
-        }
-        if let (Some(before), Some(after)) = (&old.health, &new.health)
-            && before.at < after.at
-        {
-            self.errors = Some(counters::error_rates(before, after));
-        }
-        macro_rules! keep {
-            ($($group:ident)*) => { $(if new.$group.is_none() { new.$group = old.$group; })* };
-        }
-        keep!(fast live processes gpm counters process_utilization buffers health nvlinks mig);
-        self.last = Some(new);
-    }
-
-    /// Adds what is new in `new` to the history rings.
-    fn remember(&mut self, new: &GpuSample, now: Mono, wall: Wall) {
-        if let Some(Grouped { at, value }) = &new.buffers {
-            self.fill_from_buffers(value, *at, now, wall);
-        }
-        if let Some(Grouped { at, value }) = &new.fast {
-            self.remember_fast(*at, value);
-        }
-        if let Some(Grouped { at, value }) = &new.live {
-            self.remember_live(*at, value);
-        }
-        if let Some(Grouped { at, value }) = &new.gpm {
-            let percents =
-                [(Metric::Sm, &value.sm), (Metric::Tensor, &value.tensor), (Metric::Dram, &value.dram)];
-            for (metric, reading) in percents {
-                self.point(metric, *at, known(reading).map(|percent| percent.0));
-            }
-        }
-        if let Some(group) = &new.counters {
-            self.reasons.push(group);
-        }
-        let rates = self.rates(new, now);
-        let series = [
-            (Metric::PcieRx, &rates.pcie_rx),
-            (Metric::PcieTx, &rates.pcie_tx),
-            (Metric::NvlinkRx, &rates.nvlink_rx),
-            (Metric::NvlinkTx, &rates.nvlink_tx),
-        ];
-        for (metric, reading) in series {
-            self.point(metric, now, known(reading).map(|rate| rate.0 as f32));
-        }
-    }
-
-    fn remember_fast(&mut self, at: Mono, fast: &Fast) {
-        let bands = [
-            (Metric::Power, &fast.power),
-            (Metric::SmClock, &fast.sm_clock),
-            (Metric::Utilization, &fast.utilization),
-        ];
-        for (metric, reading) in bands {
-            if let Ok(band) = reading {
-                self.history.add(metric, at, band.min, band.mean, band.max);
-            }
-        }
-    }
-
-    fn remember_live(&mut self, at: Mono, live: &Live) {
-        self.point(Metric::Memory, at, known(&live.memory_used).map(|bytes| bytes.gib() as f32));
-        self.point(Metric::Temperature, at, known(&live.temperature).map(|celsius| celsius.0));
-        self.point(Metric::MemoryTemperature, at, known(&live.memory_temperature).map(|celsius| celsius.0));
-    }
-
-    fn point(&mut self, metric: Metric, at: Mono, value: Option<f32>) {
-        if let Some(value) = value {
-            self.history.add(metric, at, value, value, value);
-        }
-    }
-
-    /// Sample buffers carry the wall clock: move them to the monotonic one by the offset of this sample.
-    fn fill_from_buffers(&mut self, buffers: &Buffers, _at: Mono, now: Mono, wall: Wall) {
-        let series = [(Metric::Power, &buffers.power), (Metric::Utilization, &buffers.utilization)];
-        for (metric, reading) in series {
-            for value in reading.iter().flatten() {
-                let age = wall.0.saturating_sub(i64::try_from(value.at_us).unwrap_or(i64::MAX));
-                if let Ok(age) = u64::try_from(age)
-                    && age <= now.0
-                {
-                    self.history.fill(metric, Mono(now.0 - age), value.value);
-                }
-            }
-        }
-    }
-
-    /// Link rates: GPM's where they are fresh, else from the counters.
-    fn rates(&self, sample: &GpuSample, now: Mono) -> GpuRates {
-        let gpm =
-            sample.gpm.as_ref().filter(|group| now.since(group.at) <= GPM_FRESH).map(|group| &group.value);
-        let counters = sample.counters.as_ref().map(|group| &group.value);
-        let from_gpm = |read: fn(&super::Gpm) -> &Reading<BytesPerSecond>| gpm.map(|gpm| read(gpm).clone());
-        let or_counter =
-            |gpm: Option<Reading<BytesPerSecond>>, other: Option<Reading<BytesPerSecond>>| match (gpm, other)
-            {
-                (Some(Ok(rate)), _) => Ok(rate),
-                (_, Some(other)) => other,
-                (Some(absent), None) => absent,
-                (None, None) => Err(Absence::NotRequested),
-            };
-        let nvlink = |index: usize| self.nvlink.as_ref().and_then(|pair| pair.get(index).cloned());
-        let errors = |index: usize| {
-            self.errors
-                .as_ref()
-                .and_then(|pair| pair.get(index).cloned())
-                .unwrap_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }))
-        };
-        GpuRates {
-            pcie_rx: or_counter(from_gpm(|gpm| &gpm.pcie_rx), counters.map(|c| c.pcie_rx.clone())),
-            pcie_tx: or_counter(from_gpm(|gpm| &gpm.pcie_tx), counters.map(|c| c.pcie_tx.clone())),
-            nvlink_tx: or_counter(from_gpm(|gpm| &gpm.nvlink_tx), nvlink(0)),
-            nvlink_rx: or_counter(from_gpm(|gpm| &gpm.nvlink_rx), nvlink(1)),
-            pcie_replays: errors(0),
-            nvlink_errors: errors(1),
-        }
-    }
-
-    fn view(&self, info: Arc<GpuInfo>, now: Mono) -> Gpu {
-        let unknown = GpuSample::new(GpuId("unknown".into()), GpuState::Ok);
-        let last = self.last.as_ref().unwrap_or(&unknown);
-        Gpu {
-            id: last.id.clone(),
-            info,
-            state: last.state,
-            state_since: self.state_since,
-            stuck: last.stuck.clone(),
-            fast: last.fast.clone(),
-            live: last.live.clone(),
-            gpm: last.gpm.clone(),
-            counters: last.counters.clone(),
-            buffers: last.buffers.clone().map(Arc::new),
-            health: last.health.clone(),
-            nvlinks: last.nvlinks.clone().map(Arc::new),
-            mig: last.mig.clone().map(Arc::new),
-            rates: self.rates(last, now),
-            throttle: Throttle { seconds: self.reasons.seconds(), observed: self.reasons.observed() },
-            unattributed: Err(Absence::NotRequested),
-        }
-    }
 }

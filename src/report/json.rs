@@ -1,9 +1,10 @@
 //! `kgtop snapshot --format json`: one object, names in `snake_case` with the unit last.
 
+use super::object::{Json, Object, rounded};
 use super::{compute_mode, fabric_state, read, recovery_action, rfc3339};
 use crate::analysis::{Verdict, clock_events};
 use crate::model::{Absence, Gpu, MigInstance, Process, ProcessKind, Reading, Snapshot, known};
-use crate::units::{Bytes, BytesPerSecond, Celsius, Joules, Megahertz, Mono, Percent, Wall, Watts};
+use crate::units::{Megahertz, Mono, Percent, Wall, Watts};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -282,91 +283,4 @@ fn wall_at(snapshot: &Snapshot, at: Mono) -> Wall {
     let micros = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
     let wall = snapshot.wall.0.saturating_sub(micros(snapshot.mono.0.saturating_sub(at.0)));
     Wall(wall.saturating_add(micros(at.0.saturating_sub(snapshot.mono.0))))
-}
-
-/// An object in the making, and what is absent in it.
-#[derive(Default)]
-struct Object {
-    members: Map<String, Value>,
-    absent: Map<String, Value>,
-}
-
-impl Object {
-    /// Puts a reading at a dotted path.
-    fn put<T: Json>(&mut self, path: &str, reading: &Reading<T>) {
-        match reading {
-            Ok(value) => self.set(path, value.to_json()),
-            Err(absence) => {
-                self.set(path, Value::Null);
-                self.note(path, absence);
-            }
-        }
-    }
-
-    fn note(&mut self, path: &str, absence: &Absence) {
-        self.absent.insert(path.to_owned(), absence.name().into());
-    }
-
-    fn set(&mut self, path: &str, value: Value) {
-        let mut members = &mut self.members;
-        let mut rest = path;
-        while let Some((outer, inner)) = rest.split_once('.') {
-            let nested = members.entry(outer).or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(nested) = nested else { return };
-            members = nested;
-            rest = inner;
-        }
-        members.insert(rest.to_owned(), value);
-    }
-
-    fn with_absent(mut self) -> Value {
-        self.members.insert("absent".into(), Value::Object(self.absent));
-        Value::Object(self.members)
-    }
-
-    fn bare(self) -> Value {
-        Value::Object(self.members)
-    }
-}
-
-/// A float as short as what was measured: `692.4`, not `692.4000244140625`.
-fn rounded(value: f64, digits: i32) -> Value {
-    let scale = 10_f64.powi(digits);
-    let short = (value * scale).round() / scale;
-    // What is not a number is null: JSON has no other word for it.
-    if short.fract() == 0.0 && short.abs() < 9.0e15 { (short as i64).into() } else { short.into() }
-}
-
-/// A value as it stands in JSON.
-trait Json {
-    fn to_json(&self) -> Value;
-}
-
-macro_rules! as_json {
-    ($($type:ty: $convert:expr;)*) => {$(
-        impl Json for $type {
-            fn to_json(&self) -> Value {
-                let convert: fn(&$type) -> Value = $convert;
-                convert(self)
-            }
-        }
-    )*};
-}
-
-as_json! {
-    bool: |value| (*value).into();
-    u32: |value| (*value).into();
-    u64: |value| (*value).into();
-    f32: |value| rounded(f64::from(*value), 3);
-    f64: |value| rounded(*value, 3);
-    String: |value| value.as_str().into();
-    Arc<str>: |value| (&**value).into();
-    Vec<String>: |value| value.clone().into();
-    Bytes: |value| value.0.into();
-    Megahertz: |value| value.0.into();
-    Watts: |value| rounded(f64::from(value.0), 1);
-    Celsius: |value| rounded(f64::from(value.0), 1);
-    Percent: |value| rounded(f64::from(value.0), 1);
-    Joules: |value| rounded(f64::from(value.0), 0);
-    BytesPerSecond: |value| rounded(value.0, 0);
 }

@@ -1,6 +1,7 @@
 //! Which command does what.
 
 use super::feed::{self, Feed};
+use super::log::Log;
 use super::screen::Loop;
 use super::{demo, once, record};
 use crate::analysis::Verdict;
@@ -27,15 +28,16 @@ const SYSTEM_CONFIG: &str = "/etc/kgtop/config.toml";
 pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     let Cli { command, screen, global } = cli;
     let config = configure(&global, &screen)?;
+    let log = Log::open(global.log.as_deref(), clock)?;
     match command {
-        None => live(&global, &config, clock),
-        Some(Command::Stream { child }) => stream(&global, &config, child, clock),
+        None => live(&global, &config, log, clock),
+        Some(Command::Stream { child, let_sleep }) => stream(&global, &config, child, let_sleep, clock),
         Some(Command::Demo { list: true, .. }) => list_demos(),
         Some(Command::Demo { name, list: false }) => {
             need_terminal("kgtop demo --list names the demos")?;
-            show(&config, clock, move |clock| demo::start(name.as_deref().unwrap_or_default(), clock))
+            show(&config, log, clock, move |clock| demo::start(name.as_deref().unwrap_or_default(), clock))
         }
-        Some(Command::Replay { file, speed }) => replay(&config, &file, speed, clock),
+        Some(Command::Replay { file, speed }) => replay(&config, &file, speed, log, clock),
         Some(Command::Record { output, seconds, redact }) => {
             let arguments = collector_arguments(&global, &config);
             on_loop(async move {
@@ -140,13 +142,20 @@ pub(super) fn theme(name: &str) -> Result<Theme> {
     Ok(if plain { theme.without_colour() } else { theme })
 }
 
-fn stream(global: &GlobalArgs, config: &Config, child: Option<i32>, clock: Clock) -> Result<ExitCode> {
+fn stream(
+    global: &GlobalArgs,
+    config: &Config,
+    child: Option<i32>,
+    let_sleep: bool,
+    clock: Clock,
+) -> Result<ExitCode> {
     let options = collector::Options {
         interval: config.interval,
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
         parent: child,
+        let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
@@ -169,15 +178,15 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments
 }
 
-fn live(global: &GlobalArgs, config: &Config, clock: Clock) -> Result<ExitCode> {
+fn live(global: &GlobalArgs, config: &Config, log: Log, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
     // Checked here, where the message can be seen; the collector opens it again.
     let _root = root(global)?;
     let arguments = collector_arguments(global, config);
-    show(config, clock, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
+    show(config, log, clock, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
 }
 
-fn replay(config: &Config, file: &Path, speed: f32, clock: Clock) -> Result<ExitCode> {
+fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> Result<ExitCode> {
     if !(speed.is_finite() && speed > 0.0) {
         bail!(Usage(format!("--speed {speed}: the speed must be a number above 0")));
     }
@@ -185,15 +194,16 @@ fn replay(config: &Config, file: &Path, speed: f32, clock: Clock) -> Result<Exit
         if !std::io::stdout().is_terminal() {
             bail!(Usage("the screen needs a terminal on standard output".into()));
         }
-        return show(config, clock, |_| Ok((Mode::Remote, feed::standard_input())));
+        return show(config, log, clock, |_| Ok((Mode::Remote, feed::standard_input())));
     }
     need_terminal("the recording is JSON lines: zcat prints it")?;
-    show(config, clock, move |clock| demo::replay(file, speed, clock))
+    show(config, log, clock, move |clock| demo::replay(file, speed, clock))
 }
 
 /// Runs the screen over what `start` gives.
 fn show(
     config: &Config,
+    log: Log,
     clock: Clock,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {
@@ -203,7 +213,7 @@ fn show(
     on_loop(async move {
         let (mode, feed) = start(clock)?;
         let state = State::new(settings.clone(), mode);
-        Loop { state, theme, feed, clock, mouse, settings }.run().await
+        Loop { state, theme, feed, clock, mouse, settings, log }.run().await
     })
 }
 

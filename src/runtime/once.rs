@@ -6,8 +6,9 @@ use crate::model::{Demand, Deriver, Snapshot};
 use color_eyre::eyre::{Result, bail};
 use std::time::Duration;
 
-/// Rates need two readings.
-const SAMPLES: u64 = 2;
+/// Rates need two readings, this share of an interval apart: the first sample comes at once, and the second may
+/// follow it too closely for the driver's performance counters.
+const APART: f64 = 0.5;
 
 /// How long to wait beyond the two intervals: a driver call that hangs must not hang the script that asked. What
 /// was read by then is printed, with the stuck call in it.
@@ -18,7 +19,7 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
     let mut deriver = Deriver::new();
     let mut judge = Judge::default();
     let mut latest = None;
-    let mut seen = 0;
+    let mut first = None;
     let mut complaint = String::new();
     let _full = feed.commands.try_send(Command::Demand(Demand::all()));
     let collect = async {
@@ -27,9 +28,10 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                 FeedEvent::Record(record) => {
                     if let Some(snapshot) = deriver.push(*record) {
                         let verdicts = judge.push(&snapshot);
+                        let first = *first.get_or_insert(snapshot.mono);
+                        let enough = snapshot.mono.since(first) >= interval.mul_f64(APART);
                         latest = Some((snapshot, verdicts));
-                        seen += 1;
-                        if seen == SAMPLES {
+                        if enough {
                             return;
                         }
                     }
@@ -37,7 +39,7 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                 FeedEvent::Complaint(line) => complaint = line.to_string(),
                 FeedEvent::Ended { reason, .. } => {
                     complaint = reason;
-                    if seen > 0 {
+                    if first.is_some() {
                         return;
                     }
                 }

@@ -2,6 +2,7 @@
 
 use super::demo;
 use super::feed::{Command, Feed, FeedEvent};
+use super::log::Log;
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
 use crate::ui::{self, theme::Theme};
@@ -24,6 +25,7 @@ pub(super) struct Loop {
     pub(super) clock: Clock,
     pub(super) mouse: bool,
     pub(super) settings: Settings,
+    pub(super) log: Log,
 }
 
 /// Signals that end or stop the monitor.
@@ -113,7 +115,13 @@ impl Loop {
         ui::input::message_for(&self.state, area, event).into_iter().collect()
     }
 
-    fn feed_messages(&self, event: FeedEvent) -> Vec<Message> {
+    fn feed_messages(&mut self, event: FeedEvent) -> Vec<Message> {
+        match &event {
+            FeedEvent::Complaint(line) => self.log.line(line),
+            FeedEvent::Ended { reason, .. } => self.log.line(reason),
+            FeedEvent::Lingers { pid } => self.log.line(&format!("collector {pid} cannot exit")),
+            _ => {}
+        }
         let message = match event {
             FeedEvent::Record(record) => Message::Record(record),
             FeedEvent::Complaint(line) => Message::CollectorStderr(line.to_string()),
@@ -178,7 +186,10 @@ fn stop(guard: &Guard, screen: &mut Screen) -> Result<()> {
             let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
         })
         .wrap_err("the terminal could not be taken again")?;
-    screen.clear().wrap_err("the terminal could not be cleared")?;
+    // Not `clear`: that asks the terminal where its cursor is, and waits for an answer. Taking the size anew clears
+    // as well, and the window may have another one after the stop.
+    let size = screen.size().wrap_err("the terminal's size could not be read")?;
+    screen.resize(Rect::new(0, 0, size.width, size.height)).wrap_err("the terminal could not be cleared")?;
     Ok(())
 }
 

@@ -29,6 +29,7 @@ mod port;
 mod processes;
 mod raw;
 mod set;
+mod topology;
 mod value;
 mod version;
 
@@ -110,7 +111,9 @@ impl Session {
         (0..count.min(MOST_DEVICES)).map(|index| self.device(caller, index)).collect()
     }
 
-    fn device(&self, caller: &Caller, index: u32) -> Device {
+    /// The GPU of that place in NVML's order, once more: for calls that block, on a thread of their own.
+    #[must_use]
+    pub fn device(&self, caller: &Caller, index: u32) -> Device {
         let handle = caller.call(CallId::HandleByIndex, || self.nvml.device_by_index(index));
         match handle.map_err(Failure::from) {
             Ok(device) => Device::opened(Port::new(self.nvml, device, self.driver), caller, index),

@@ -193,17 +193,6 @@ impl Wire for TimedValue {
     }
 }
 
-impl Wire for i64 {
-    fn write(&self, out: &mut String) {
-        use std::fmt::Write as _;
-        let _ = write!(out, "{self}");
-    }
-
-    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
-        json.signed().ok_or(Malformed::wanted("a number"))
-    }
-}
-
 names!(ProcessKind {
     Compute => "compute",
     Graphics => "graphics",

@@ -79,22 +79,25 @@ impl ReasonCounters {
         let unseen = Absence::InsufficientHistory { seen_seconds: 0.0 };
         let (now, newest) = self.newest.as_ref().ok_or_else(|| unseen.clone())?;
         let newest = newest.get(index).cloned().ok_or_else(|| unseen.clone())??;
-        // The last point at or before the window's start; else the first one, which covers less.
-        let start = self
-            .points
-            .iter()
-            .rev()
-            .find(|(at, _)| now.since(*at) >= length)
-            .or_else(|| self.points.front())
-            .ok_or(unseen)?;
+        let before = self.points.iter().rposition(|(at, _)| now.since(*at) >= length);
+        let start = self.points.get(before.unwrap_or(0)).ok_or(unseen)?;
         let covered = now.since(start.0).as_secs_f32();
         if covered < length.as_secs_f32() * COVERED {
             return Err(Absence::InsufficientHistory { seen_seconds: covered });
         }
-        let oldest = start.1.get(index).cloned().unwrap_or(Err(Absence::NotRequested))?;
-        let rose = (newest.saturating_sub(oldest) as f64 / 1e9) as f32;
-        // The window's first point may lie up to one spacing before its start.
-        Ok(rose.min(length.as_secs_f32()))
+        let mut oldest = start.1.get(index).cloned().unwrap_or(Err(Absence::NotRequested))? as f64;
+        // The point lies up to one spacing before the window's start: what rose until then is not of the window.
+        let after = before.map(|before| self.points.get(before + 1).or(self.newest.as_ref()));
+        if let Some((at, values)) = after.flatten()
+            && let Some(Ok(value)) = values.get(index)
+        {
+            let outside = now.since(start.0).saturating_sub(length).as_secs_f64();
+            let between = at.since(start.0).as_secs_f64();
+            if between > 0.0 {
+                oldest += (*value as f64 - oldest) * (outside / between).min(1.0);
+            }
+        }
+        Ok(((newest as f64 - oldest).max(0.0) / 1e9) as f32)
     }
 }
 

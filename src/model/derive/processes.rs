@@ -50,8 +50,17 @@ impl ProcessBook {
         for gpu in gpus {
             let Some(sample) = last.get(&gpu.id) else { continue };
             for (pid, share) in shares(gpu, sample) {
-                let start = self.host.get(&pid).map_or(0, |process| process.key.start);
-                current.entry(ProcessKey { pid, start }).or_default().push(share);
+                // A GPU that does not answer renews no list: the host says who is gone.
+                if gpu.state != GpuState::Ok && self.left_the_host(pid) {
+                    continue;
+                }
+                current.entry(self.key(pid)).or_default().push(share);
+            }
+            if let Some(Grouped { value: Err(absence), .. }) = &sample.processes {
+                // A list that could not be read says nothing of who is gone.
+                for (key, share) in self.shares_before(&gpu.id, absence) {
+                    current.entry(key).or_default().push(share);
+                }
             }
         }
         self.end_missing(&current, now);
@@ -64,7 +73,42 @@ impl ProcessBook {
         self.running.values().chain(self.ended.iter().rev()).cloned().collect()
     }
 
+    /// Whether the host, having known the process, no longer does.
+    fn left_the_host(&self, pid: u32) -> bool {
+        let unseen =
+            |process: &HostProcess| process.key.start == 0 && process.state == Err(Absence::NotSupported);
+        let of_pid = ProcessKey { pid, start: 1 }..=ProcessKey { pid, start: u64::MAX };
+        self.host.get(&pid).is_some_and(unseen) && self.running.range(of_pid).next().is_some()
+    }
+
+    /// Which process the driver means by a PID. One whose `/proc` entry is gone while the driver still lists it (in its
+    /// last moments, or a context that outlives it) stays who it was.
+    fn key(&self, pid: u32) -> ProcessKey {
+        let of_pid = ProcessKey { pid, start: 0 }..=ProcessKey { pid, start: u64::MAX };
+        let known = self.host.get(&pid).map(|process| process.key);
+        known
+            .or_else(|| self.running.range(of_pid).next_back().map(|(key, _)| *key))
+            .unwrap_or(ProcessKey { pid, start: 0 })
+    }
+
+    /// The shares of one GPU as they were, without the values that can no longer be read.
+    fn shares_before(&self, gpu: &GpuId, absence: &Absence) -> Vec<(ProcessKey, ProcessGpu)> {
+        let mut found = Vec::new();
+        for (key, process) in &self.running {
+            for share in process.gpus.iter().filter(|share| &share.gpu == gpu) {
+                let share =
+                    ProcessGpu { memory: Err(absence.clone()), sm: Err(absence.clone()), ..share.clone() };
+                // The key may have become known in the meantime.
+                found.push((self.host.get(&key.pid).map_or(*key, |host| host.key), share));
+            }
+        }
+        found
+    }
+
     fn take_host(&mut self, group: Grouped<Vec<HostProcess>>) {
+        if self.host_at.is_some_and(|at| at >= group.at) {
+            return; // handed over again, not read again
+        }
         let elapsed = self.host_at.map(|at| group.at.since(at).as_secs_f64());
         let mut cpu = BTreeMap::new();
         for process in &group.value {
@@ -89,12 +133,6 @@ impl ProcessBook {
                 self.running.insert(*renamed, process);
                 continue;
             }
-            let vanished = current.keys().find(|other| other.pid == key.pid && other.start == 0);
-            if vanished.is_some() && !self.host.contains_key(&key.pid) {
-                // Its /proc entry is gone, the driver still lists it: a process in its last moments, or a zombie
-                // context. It ends when the driver says so; keep what is known of it.
-                process.host = None;
-            }
             process.ended = Some(now);
             self.ended.push(process);
         }
@@ -105,6 +143,11 @@ impl ProcessBook {
             self.facts.get(&key).or_else(|| self.facts.get(&ProcessKey { pid: key.pid, start: 0 })).cloned();
         let cpu = self.cpu.get(&key).cloned().unwrap_or(Err(Absence::NotRequested));
         let host = self.host.get(&key.pid).cloned();
+        // In no list for a moment, and back: it never ended.
+        let back = self.ended.iter().position(|process| process.key == key && key.start != 0);
+        if let Some(index) = back {
+            self.running.insert(key, Process { ended: None, ..self.ended.remove(index) });
+        }
         let entry = self.running.entry(key).or_insert_with(|| Process {
             key,
             facts: None,
@@ -175,7 +218,7 @@ fn shares(gpu: &Gpu, sample: &GpuSample) -> Vec<(u32, ProcessGpu)> {
 
 /// Memory in use that no process owns. Absent unless every process of the GPU says what it holds, and not asked
 /// of MIG parents or of memory that the CPU shares, where the sum cannot match.
-pub(super) fn unattributed(gpu: &Gpu, processes: &[Process]) -> Reading<Bytes> {
+pub(super) fn unattributed(gpu: &Gpu, sample: Option<&GpuSample>, processes: &[Process]) -> Reading<Bytes> {
     let mig = gpu.health.as_ref().and_then(|group| known(&group.value.mig)).unwrap_or(false);
     let shared = known(&gpu.info.memory_shared_with_cpu).unwrap_or(false);
     if gpu.state != GpuState::Ok || mig || shared {
@@ -185,6 +228,11 @@ pub(super) fn unattributed(gpu: &Gpu, processes: &[Process]) -> Reading<Bytes> {
     // Without the reserved part apart, `used` holds it, and would be blamed on a ghost.
     live.value.memory_reserved.clone()?;
     let used = live.value.memory_used.clone()?;
+    // A list that was not read owns nothing, and would make a ghost of all the memory.
+    let listed = sample.and_then(|sample| sample.processes.as_ref()).ok_or(Absence::NotRequested)?;
+    if let Err(absence) = &listed.value {
+        return Err(absence.clone());
+    }
     let mut owned = 0_u64;
     for process in processes.iter().filter(|process| process.ended.is_none()) {
         // A process that is listed as compute and as graphics names the same memory twice.

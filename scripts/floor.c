@@ -1,0 +1,117 @@
+/* The floor: a bare loop that makes the driver calls kgtop makes, at kgtop's pace, and nothing else. What kgtop
+ * costs beyond it is kgtop's own. Build and run:
+ *
+ *     cc -O2 -o floor scripts/floor.c -ldl && scripts/measure.py floor=@./floor kgtop='kgtop --interval 1'
+ *
+ * Calls and tiers are those of src/sources/nvml/: ten times a second power, SM clock, utilisation, clock events;
+ * each second the cached values, process lists, GPM sample with metrics and per-process utilisation; every 2 s the
+ * power buffer; every 5 s the counters and the temperature margin; every 10 s the utilisation buffer and the slow
+ * group. Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef void *Device;
+typedef int (*Fn)();
+typedef struct { unsigned field, scope; long long time, latency; unsigned type; int code; unsigned long long value; } Field;
+typedef struct { unsigned id; int code; double value; const char *info[3]; } Metric;
+typedef struct { unsigned version, count; void *before, *now; Metric metrics[333]; } Metrics;
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } Memory2;
+typedef struct { unsigned pid; unsigned long long memory; unsigned gpu, compute; } Process;
+typedef struct { unsigned pid; unsigned long long time; unsigned sm, memory, encoder, decoder; } Utilization;
+typedef struct { unsigned long long time, value; } Sample;
+
+static void *library;
+static Fn get(const char *name) {
+    Fn fn = (Fn)dlsym(library, name);
+    if (!fn) { fprintf(stderr, "floor: no %s\n", name); exit(1); }
+    return fn;
+}
+#define LOAD(name) static Fn name
+LOAD(power); LOAD(clock_info); LOAD(utilization); LOAD(events); LOAD(memory); LOAD(temperature); LOAD(pstate);
+LOAD(generation); LOAD(width); LOAD(limit); LOAD(encoder); LOAD(decoder); LOAD(fields); LOAD(compute); LOAD(graphics);
+LOAD(mps); LOAD(gpm_alloc); LOAD(gpm_sample); LOAD(gpm_metrics); LOAD(process_utilization); LOAD(samples);
+LOAD(margin); LOAD(ecc_mode); LOAD(ecc); LOAD(replays); LOAD(persistence); LOAD(compute_mode); LOAD(mig);
+LOAD(limit_set); LOAD(bar1); LOAD(histogram);
+
+static void read_fields(Device device, const unsigned *ids, int count, unsigned scope) {
+    Field values[8] = {0};
+    for (int i = 0; i < count; i++) { values[i].field = ids[i]; values[i].scope = ids[i] == 138 || ids[i] == 139 ? scope : 0; }
+    fields(device, count, values);
+}
+
+int main(void) {
+    library = dlopen("libnvidia-ml.so.1", RTLD_NOW);
+    if (!library) { fprintf(stderr, "floor: %s\n", dlerror()); return 1; }
+    power = get("nvmlDeviceGetPowerUsage"); clock_info = get("nvmlDeviceGetClockInfo");
+    utilization = get("nvmlDeviceGetUtilizationRates"); events = get("nvmlDeviceGetCurrentClocksEventReasons");
+    memory = get("nvmlDeviceGetMemoryInfo_v2"); temperature = get("nvmlDeviceGetTemperature");
+    pstate = get("nvmlDeviceGetPerformanceState"); generation = get("nvmlDeviceGetCurrPcieLinkGeneration");
+    width = get("nvmlDeviceGetCurrPcieLinkWidth"); limit = get("nvmlDeviceGetEnforcedPowerLimit");
+    encoder = get("nvmlDeviceGetEncoderUtilization"); decoder = get("nvmlDeviceGetDecoderUtilization");
+    fields = get("nvmlDeviceGetFieldValues"); compute = get("nvmlDeviceGetComputeRunningProcesses_v3");
+    graphics = get("nvmlDeviceGetGraphicsRunningProcesses_v3"); mps = get("nvmlDeviceGetMPSComputeRunningProcesses_v3");
+    gpm_alloc = get("nvmlGpmSampleAlloc"); gpm_sample = get("nvmlGpmSampleGet"); gpm_metrics = get("nvmlGpmMetricsGet");
+    process_utilization = get("nvmlDeviceGetProcessUtilization"); samples = get("nvmlDeviceGetSamples");
+    margin = get("nvmlDeviceGetMarginTemperature"); ecc_mode = get("nvmlDeviceGetEccMode");
+    ecc = get("nvmlDeviceGetTotalEccErrors"); replays = get("nvmlDeviceGetPcieReplayCounter");
+    persistence = get("nvmlDeviceGetPersistenceMode"); compute_mode = get("nvmlDeviceGetComputeMode");
+    mig = get("nvmlDeviceGetMigMode"); limit_set = get("nvmlDeviceGetPowerManagementLimit");
+    bar1 = get("nvmlDeviceGetBAR1MemoryInfo"); histogram = get("nvmlDeviceGetRowRemapperHistogram");
+    if (get("nvmlInit_v2")()) return 1;
+    unsigned count = 0;
+    get("nvmlDeviceGetCount_v2")(&count);
+    Device devices[64];
+    void *gpm[64][2];
+    unsigned long long seen[64] = {0};
+    for (unsigned i = 0; i < count && i < 64; i++) {
+        get("nvmlDeviceGetHandleByIndex_v2")(i, &devices[i]);
+        gpm_alloc(&gpm[i][0]); gpm_alloc(&gpm[i][1]);
+    }
+    static Metrics metrics;
+    static Process list[1024];
+    static Utilization shares[1024];
+    static Sample buffer[1024];
+    static const unsigned cheap[] = {82, 230}, slow[] = {142, 143, 144, 145, 83}, counters[] = {74, 76, 269, 270, 271, 138, 139};
+    static const unsigned gpm_ids[] = {1, 2, 3, 5, 10, 11, 12, 13, 20, 21, 60, 61};
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    for (unsigned long tick = 0;; tick++) {
+        for (unsigned i = 0; i < count; i++) {
+            Device d = devices[i];
+            unsigned a, b, n; unsigned long long wide; unsigned char raw[512]; int type;
+            power(d, &a); clock_info(d, 1, &a); utilization(d, raw); events(d, &wide);
+            if (tick % 10) continue;
+            unsigned long second = tick / 10;
+            Memory2 m = {.version = sizeof m | 2 << 24};
+            memory(d, &m); read_fields(d, cheap, 2, 0);
+            clock_info(d, 2, &a); clock_info(d, 0, &a); clock_info(d, 3, &a); temperature(d, 0, &a); pstate(d, &a);
+            generation(d, &a); width(d, &a); limit(d, &a); encoder(d, &a, &b); decoder(d, &a, &b);
+            n = 1024; compute(d, &n, list); n = 1024; graphics(d, &n, list); n = 1024; mps(d, &n, list);
+            gpm_sample(d, gpm[i][second & 1]);
+            if (second) {
+                metrics.version = 1; metrics.count = 12; metrics.before = gpm[i][~second & 1]; metrics.now = gpm[i][second & 1];
+                for (int k = 0; k < 12; k++) metrics.metrics[k].id = gpm_ids[k];
+                gpm_metrics(&metrics);
+            }
+            n = 1024;
+            if (!process_utilization(d, shares, &n, seen[i]))
+                for (unsigned k = 0; k < n; k++) if (shares[k].time > seen[i]) seen[i] = shares[k].time;
+            if (second % 2 == 0) { n = 1024; samples(d, 0, 0ULL, &type, &n, buffer); }
+            if (second % 5 == 0) { read_fields(d, counters, 7, ~0u); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }
+            if (second % 10 == 0) {
+                n = 1024; samples(d, 1, 0ULL, &type, &n, buffer);
+                read_fields(d, slow, 5, 0); ecc_mode(d, &a, &b);
+                for (int e = 0; e < 2; e++) for (int c = 0; c < 2; c++) ecc(d, e, c, &wide);
+                replays(d, &a); persistence(d, &a); compute_mode(d, &a); mig(d, &a, &b); limit_set(d, &a);
+                bar1(d, raw); histogram(d, raw);
+            }
+        }
+        next.tv_nsec += 100000000;
+        if (next.tv_nsec >= 1000000000) { next.tv_nsec -= 1000000000; next.tv_sec++; }
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    }
+}
