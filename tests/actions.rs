@@ -329,3 +329,41 @@ fn a_pid_on_no_gpu_is_refused() {
     assert_eq!(output.status.code(), Some(64), "{}", text(&output));
     assert!(text(&output).contains("on no GPU"), "{}", text(&output));
 }
+
+#[test]
+fn a_full_disk_refuses_what_cannot_be_taken_back_and_nothing_else() {
+    let machine = Machine::new("");
+    let log = machine.path("root/var/log/kgtop");
+    std::fs::create_dir_all(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", log.join("audit.jsonl")).unwrap();
+    let clear = ["ecc-clear", "aggregate", "--gpu", "0", "--yes", "--force-destructive", ADDRESS];
+    let Some(refused) = acted(&machine, &clear) else { return };
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(text(&refused).contains("No space left"), "{}", text(&refused));
+    assert_eq!(machine.sent(), "");
+    let small = machine.act(&["power-limit", "250", "--gpu", "0", "--yes"]);
+    assert_eq!(small.status.code(), Some(0), "{}", text(&small));
+    assert!(text(&small).contains("No space left"), "{}", text(&small));
+}
+
+#[test]
+fn root_loads_no_library_that_others_can_write() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new("");
+    let copy = machine.path("libnvml.so");
+    std::fs::copy(stand_in::stand_in_library(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .args(["act", "power-limit", "250", "--gpu", "0", "--yes", "--nvml-lib"])
+        .arg(&copy)
+        .arg("--root")
+        .arg(machine.path("root"))
+        .env("KGTOP_STAND_IN", machine.path("scenario.toml"))
+        .env("KGTOP_STAND_IN_LOG", machine.path("set.log"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}

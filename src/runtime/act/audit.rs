@@ -87,3 +87,19 @@ impl Audit {
         written.map_err(|error| AuditError { path: self.path.clone(), error })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_too_long_moves_out_of_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kgtop/audit.jsonl");
+        drop(Audit::open(&path).unwrap());
+        File::options().write(true).open(&path).unwrap().set_len(ROTATE_AT + 1).unwrap();
+        drop(Audit::open(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+        assert_eq!(std::fs::metadata(path.with_extension("jsonl.1")).unwrap().len(), ROTATE_AT + 1);
+    }
+}

@@ -3,8 +3,8 @@
 use super::execute::carry_out;
 use super::{Place, host, signal};
 use crate::actions::{
-    GpuFacts, HolderFacts, HostFacts, Outcome, Plan, ProcessTarget, Progress, Refusal, RefusalKind, Target,
-    Weight, plan_gpu, plan_process, power_unit, select_gpus,
+    Change, GpuFacts, HolderFacts, HostFacts, Outcome, Plan, ProcessTarget, Progress, Refusal, RefusalKind,
+    Target, Weight, plan_gpu, plan_process, power_unit, select_gpus,
 };
 use crate::cli::act::{ActArgs, Action, PlanFormat};
 use crate::cli::{GlobalArgs, ScreenArgs};
@@ -46,11 +46,14 @@ pub(in crate::runtime) fn run(
         say_error("refused: read-only; actions are removed by --read-only, the config or the environment\n");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
-    let config = Config {
-        nvml_lib: trusted_library(config.nvml_lib.as_deref()),
-        interval: INTERVAL,
-        ..config.clone()
-    };
+    if let Some(library) = config.nvml_lib.as_deref().filter(|library| !is_trusted(library)) {
+        say_error(&format!(
+            "refused: --nvml-lib {}: as root kgtop loads no library that others can write\n",
+            library.display()
+        ));
+        return Ok(ExitCode::from(EXIT_REFUSED));
+    }
+    let config = Config { interval: INTERVAL, ..config.clone() };
     let place = place(global, &config)?;
     match (&arguments.plan, &arguments.action) {
         (Some(_), None) => Ok(child(&place, clock)?),
@@ -60,17 +63,10 @@ pub(in crate::runtime) fn run(
     }
 }
 
-/// Root loads no library that somebody else could have written.
-fn trusted_library(library: Option<&Path>) -> Option<PathBuf> {
-    let library = library?;
-    if !rustix::process::geteuid().is_root() || only_root_writes(library) {
-        return Some(library.to_owned());
-    }
-    say_error(&format!(
-        "--nvml-lib {} is ignored: as root kgtop loads no library that others can write\n",
-        library.display()
-    ));
-    None
+/// Root loads no library that somebody else could have written. It is refused rather than left out: what was meant
+/// for that library must not reach the system's.
+fn is_trusted(library: &Path) -> bool {
+    !rustix::process::geteuid().is_root() || only_root_writes(library)
 }
 
 /// Whether the file and every directory above it belong to root and nobody else may write them (in a sticky
@@ -142,13 +138,13 @@ fn act(
         plans.into_iter().map(|plan| expecting(plan, arguments.expect.as_deref())).collect();
     let json = arguments.format == PlanFormat::Json;
     if arguments.dry_run {
-        let text = if json { to_json(&plans) } else { plans_text(&plans, &host, arguments, action) };
+        let text = if json { to_json(&plans) } else { plans_text(&plans, &host) };
         say(&text)?;
         let allowed = plans.iter().all(Plan::is_allowed);
         return Ok(ExitCode::from(if allowed { 0 } else { EXIT_REFUSED }));
     }
     if !json {
-        say(&plans_text(&plans, &host, arguments, action))?;
+        say(&plans_text(&plans, &host))?;
     }
     // All or none: half of a change over several GPUs is what nobody asked for.
     if !plans.iter().all(Plan::is_allowed) {
@@ -256,55 +252,45 @@ fn expecting(plan: Plan, expected: Option<&str>) -> Plan {
     }
 }
 
-fn plans_text(plans: &[Plan], host: &HostFacts, arguments: &ActArgs, action: &Action) -> String {
+fn plans_text(plans: &[Plan], host: &HostFacts) -> String {
     let mut text: String = plans.iter().map(|plan| plan.text() + "\n").collect();
-    if plans.iter().any(Plan::needs_only_root) {
-        for plan in plans.iter().filter(|plan| plan.needs_only_root()) {
-            text.push_str(&format_sudo(plan, host, arguments, action));
-            text.push('\n');
-        }
+    for plan in plans.iter().filter(|plan| plan.needs_only_root()) {
+        text.push_str(&sudo_line(plan, host));
+        text.push('\n');
     }
     text
 }
 
 /// The same through sudo: by UUID, with the value it starts from, by this program's absolute path.
-fn format_sudo(plan: &Plan, host: &HostFacts, _arguments: &ActArgs, action: &Action) -> String {
-    let words: Vec<String> = match (&plan.target, action) {
-        (Target::Gpu { uuid, .. }, _) => {
-            let mut words = action_words(&plan.change);
-            words.extend(["--gpu".to_owned(), uuid.clone()]);
-            if let Some(expected) = &plan.expected {
-                words.extend(["--expect".to_owned(), format!("'{expected}'")]);
-            }
-            words
+fn sudo_line(plan: &Plan, host: &HostFacts) -> String {
+    let words = match &plan.target {
+        Target::Gpu { uuid, .. } => {
+            let expected = plan.expected.as_ref().map(|value| format!(" --expect '{value}'"));
+            format!("{} --gpu {uuid}{}", change_words(&plan.change), expected.unwrap_or_default())
         }
-        (Target::Process { .. }, _) => action_words_of_process(plan),
+        Target::Process { pid, .. } => process_words(&plan.change, *pid),
     };
-    format!("with root's rights: sudo {} act {}", host.program, words.join(" "))
+    format!("with root's rights: sudo {} act {words}", host.program)
 }
 
-fn action_words(change: &crate::actions::Change) -> Vec<String> {
-    use crate::actions::Change as C;
-    let words = match change {
-        C::PowerLimit { milliwatts } => format!("power-limit {}", f64::from(*milliwatts) / 1_000.0),
-        C::LockClocks { domain, least, most } => format!("clocks --{} {least},{most}", domain.name()),
-        C::UnlockClocks { domain } => format!("clocks --reset {}", domain.name()),
-        C::Persistence { on } => format!("persistence {}", if *on { "on" } else { "off" }),
-        C::ComputeMode { mode } => format!("compute-mode {}", mode.name()),
-        C::ClearEcc { counters } => format!("ecc-clear {}", counters.name()),
-        C::Reset | C::Signal { .. } | C::Renice { .. } => String::new(),
-    };
-    vec![words]
+fn change_words(change: &Change) -> String {
+    match change {
+        Change::PowerLimit { milliwatts } => format!("power-limit {}", f64::from(*milliwatts) / 1_000.0),
+        Change::LockClocks { domain, least, most } => format!("clocks --{} {least},{most}", domain.name()),
+        Change::UnlockClocks { domain } => format!("clocks --reset {}", domain.name()),
+        Change::Persistence { on } => format!("persistence {}", if *on { "on" } else { "off" }),
+        Change::ComputeMode { mode } => format!("compute-mode {}", mode.name()),
+        Change::ClearEcc { counters } => format!("ecc-clear {}", counters.name()),
+        Change::Reset | Change::Signal { .. } | Change::Renice { .. } => String::new(),
+    }
 }
 
-fn action_words_of_process(plan: &Plan) -> Vec<String> {
-    use crate::actions::Change as C;
-    let Target::Process { pid, .. } = plan.target else { return Vec::new() };
-    vec![match &plan.change {
-        C::Signal { name } => format!("signal {pid} --signal {name}"),
-        C::Renice { nice } => format!("renice {pid} {nice}"),
+fn process_words(change: &Change, pid: u32) -> String {
+    match change {
+        Change::Signal { name } => format!("signal {pid} --signal {name}"),
+        Change::Renice { nice } => format!("renice {pid} {nice}"),
         _ => String::new(),
-    }]
+    }
 }
 
 /// Whether the operator confirms: by flag, or by an answer typed after the question was asked.
@@ -434,7 +420,7 @@ fn print_unit(plans: &[Plan]) -> Result<ExitCode> {
     let limits: Vec<(String, u32)> = plans
         .iter()
         .filter_map(|plan| match (&plan.target, &plan.change) {
-            (Target::Gpu { address, .. }, crate::actions::Change::PowerLimit { milliwatts }) => {
+            (Target::Gpu { address, .. }, Change::PowerLimit { milliwatts }) => {
                 Some((address.clone(), *milliwatts))
             }
             _ => None,
