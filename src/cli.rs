@@ -1,5 +1,7 @@
 //! The command line: argument types, and nothing else.
 
+pub mod act;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -129,6 +131,8 @@ pub enum Command {
         /// The code: 79, or a mask such as 0x44
         code: String,
     },
+    /// Change something: show the plan, ask, do it, read it back, write it down
+    Act(act::ActArgs),
 }
 
 /// Forms of a report.

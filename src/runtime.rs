@@ -1,5 +1,6 @@
 //! The wiring: which command does what, the one `select!` loop, the collector's process, and the clocks.
 
+mod act;
 mod child;
 mod clock;
 mod commands;

@@ -25,8 +25,6 @@ pub enum Change {
         /// Which clock.
         domain: ClockDomain,
     },
-    /// Application clocks back to their default.
-    ResetApplicationClocks,
     /// Keep the driver loaded without clients, or not.
     Persistence {
         /// Whether it stays loaded.
@@ -181,7 +179,6 @@ impl Change {
             Self::LockClocks { domain: ClockDomain::Graphics, .. }
             | Self::UnlockClocks { domain: ClockDomain::Graphics } => "graphics clock lock",
             Self::LockClocks { .. } | Self::UnlockClocks { .. } => "memory clock lock",
-            Self::ResetApplicationClocks => "application clocks",
             Self::Persistence { .. } => "persistence mode",
             Self::ComputeMode { .. } => "compute mode",
             Self::ClearEcc { .. } => "ECC counters",
@@ -208,7 +205,6 @@ impl Change {
             Self::PowerLimit { milliwatts } => format_watts(*milliwatts),
             Self::LockClocks { least, most, .. } => format!("{least} to {most} MHz"),
             Self::UnlockClocks { .. } => "not locked".to_owned(),
-            Self::ResetApplicationClocks => "default".to_owned(),
             Self::Persistence { on } => on_off(*on).to_owned(),
             Self::ComputeMode { mode } => mode.name().to_owned(),
             Self::ClearEcc { counters } => format!("0 ({} counters)", counters.name()),

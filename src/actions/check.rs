@@ -90,7 +90,7 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
             }
         }
         Change::Reset => reset(gpu, host, &mut found),
-        Change::UnlockClocks { .. } | Change::ResetApplicationClocks => {}
+        Change::UnlockClocks { .. } => {}
         Change::Signal { .. } | Change::Renice { .. } => {
             found.push(refusal(RefusalKind::WrongRemedy, "this is about a process, not a GPU"));
         }
@@ -196,7 +196,7 @@ fn reset(gpu: &GpuFacts, host: &HostFacts, found: &mut Vec<Refusal>) {
     }
     match &host.open_by {
         None => {
-            found.push(refusal(RefusalKind::ProcPartial, "who holds the device files was not looked for"))
+            found.push(refusal(RefusalKind::ProcPartial, "who holds the device files was not looked for"));
         }
         Some(open) => {
             let others = open.iter().filter(|(pid, _)| !gpu.holders.iter().flatten().any(|h| h.pid == *pid));

@@ -228,7 +228,6 @@ impl GpuFacts {
             }
             Change::LockClocks { .. }
             | Change::UnlockClocks { .. }
-            | Change::ResetApplicationClocks
             | Change::Reset
             | Change::Signal { .. }
             | Change::Renice { .. } => None,

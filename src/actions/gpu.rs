@@ -50,11 +50,7 @@ fn weight(change: &Change, address: &str, disturbed: &[HolderFacts]) -> Weight {
         return Weight::Typed { text: bus(address) };
     }
     match change {
-        Change::PowerLimit { .. } | Change::UnlockClocks { .. } | Change::ResetApplicationClocks
-            if disturbed.is_empty() =>
-        {
-            Weight::Key
-        }
+        Change::PowerLimit { .. } | Change::UnlockClocks { .. } if disturbed.is_empty() => Weight::Key,
         _ => Weight::YesNo,
     }
 }
@@ -156,7 +152,7 @@ fn lasting(gpu: &GpuFacts, change: &Change) -> String {
             };
             format!("{until}; kgtop act power-limit … --print-unit prints a unit that sets it at each boot")
         }
-        Change::LockClocks { .. } | Change::UnlockClocks { .. } | Change::ResetApplicationClocks => {
+        Change::LockClocks { .. } | Change::UnlockClocks { .. } => {
             "until reboot, reset, or the driver unloads".to_owned()
         }
         Change::Persistence { .. } => {

@@ -79,6 +79,12 @@ pub enum RefusalKind {
     NotProven,
     /// Another remedy is needed than this one.
     WrongRemedy,
+    /// The plan no longer fits the machine, or is none.
+    Outdated,
+    /// It cannot be written down, and nothing is done that is not.
+    Unaudited,
+    /// Another kgtop acts on it.
+    Locked,
 }
 
 /// One reason why a plan would be refused, and what to do.
@@ -244,6 +250,13 @@ impl Plan {
         let hash =
             bare.to_json().bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
         format!("{hash:016x}")
+    }
+
+    /// The plan with one more reason against it.
+    #[must_use]
+    pub fn refused(mut self, refusal: Refusal) -> Self {
+        self.refusals.push(refusal);
+        self.sealed()
     }
 
     /// Whether nothing stands in its way.

@@ -38,7 +38,6 @@ pub fn gpu_command(address: &str, change: &Change) -> String {
         Change::LockClocks { least, most, .. } => format!("-lmc {least},{most}"),
         Change::UnlockClocks { domain: ClockDomain::Graphics } => "-rgc".to_owned(),
         Change::UnlockClocks { .. } => "-rmc".to_owned(),
-        Change::ResetApplicationClocks => "-rac".to_owned(),
         Change::Persistence { on } => format!("-pm {}", u8::from(*on)),
         Change::ComputeMode { mode } => format!("-c {}", mode.number()),
         Change::ClearEcc { counters } => format!("-p {}", counters.number()),
@@ -109,13 +108,12 @@ impl Plan {
 
     fn undo_text(&self) -> String {
         match (&self.undo, &self.target) {
-            (None, _) => "cannot be undone".to_owned(),
             (Some(change), Target::Gpu { address, .. }) => gpu_command(address, change),
             (Some(Change::Renice { nice }), Target::Process { pid, .. }) => {
                 format!("renice -n {nice} -p {pid}")
             }
             (Some(Change::Signal { name }), Target::Process { pid, .. }) => format!("kill -s {name} {pid}"),
-            (Some(_), Target::Process { .. }) => "cannot be undone".to_owned(),
+            (None, _) | (Some(_), Target::Process { .. }) => "cannot be undone".to_owned(),
         }
     }
 

@@ -51,6 +51,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
                 SnapshotFormat::Text => report::text(snapshot, verdicts),
             })
         }
+        Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, format }) => events::events(&root(&global)?, &files, format, clock),
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
@@ -289,7 +290,7 @@ fn need_terminal(instead: &str) -> Result<()> {
 }
 
 /// Runs the loop on this thread; what it leaves behind (a collector that cannot die) is not waited for.
-fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+pub(super) fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
