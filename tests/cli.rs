@@ -27,7 +27,10 @@ fn kgtop() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
     command
         .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
-        .env("KGTOP_STAND_IN", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/one-h200.toml"))
+        .env(
+            "KGTOP_STAND_IN",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/one-h200.toml"),
+        )
         .stdin(Stdio::null());
     command
 }
@@ -73,7 +76,8 @@ fn an_interval_out_of_range_is_refused_with_the_range() {
 
 #[test]
 fn wrong_usage_has_its_own_status() {
-    let cases: [&[&str]; 5] = [&["--nonsense"], &["nonsense"], &["replay"], &["record"], &["snapshot", "--format", "x"]];
+    let cases: [&[&str]; 5] =
+        [&["--nonsense"], &["nonsense"], &["replay"], &["record"], &["snapshot", "--format", "x"]];
     for arguments in cases {
         let output = kgtop().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(USAGE), "{arguments:?}: {}", stderr(&output));
@@ -107,7 +111,8 @@ fn a_config_with_an_unknown_key_names_file_line_and_the_nearest_key() {
 #[test]
 fn a_theme_with_an_unknown_key_names_file_line_and_the_nearest_key() {
     let directory = tempfile::tempdir().unwrap();
-    let dark = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("themes/dark.toml")).unwrap();
+    let dark =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("themes/dark.toml")).unwrap();
     let (line, known) = dark
         .lines()
         .enumerate()
@@ -161,14 +166,16 @@ fn a_recording_that_was_cut_off_replays_up_to_the_damage_and_says_where() {
     let directory = tempfile::tempdir().unwrap();
     let file = recording(directory.path());
     let mut bytes = std::fs::read(&file).unwrap();
-    // A second block, of which the end is missing.
+    // A second block, of which the end is missing: the file ends in the middle of it.
+    bytes.extend_from_within(..bytes.len() / 2);
     let cut = bytes.len();
-    bytes.extend_from_within(..cut / 2);
     std::fs::write(&file, bytes).unwrap();
     let mut pty = Pty::kgtop(&[OsStr::new("replay"), file.as_os_str()], 160, 50, &[]);
     pty.wait_for("data, the end, and where it is damaged", |screen| {
         let text = screen.split_whitespace().collect::<Vec<_>>().join(" ");
-        screen.contains("H200") && screen.contains("■ replay") && text.contains(&format!("damaged at byte {cut}"))
+        screen.contains("H200")
+            && screen.contains("■ replay")
+            && text.contains(&format!("damaged at byte {cut}"))
     });
     pty.keys("q");
     assert!(pty.wait_exit().0.success());
@@ -196,7 +203,8 @@ fn a_stream_of_a_newer_version_says_which_it_needs() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let script = "\"$0\" stream --interval 0.1 --nvml-lib \"$1\" | head -n 1; echo \"status ${PIPESTATUS[0]}\"";
+    let script =
+        "\"$0\" stream --interval 0.1 --nvml-lib \"$1\" | head -n 1; echo \"status ${PIPESTATUS[0]}\"";
     let output = Command::new("bash")
         .args(["-c", script, env!("CARGO_BIN_EXE_kgtop")])
         .arg(stand_in::stand_in_library())
