@@ -38,7 +38,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub nvml_lib: Option<PathBuf>,
     /// Seconds between samples, 0.1 to 60
-    #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval)]
+    #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval, allow_negative_numbers = true)]
     pub interval: Option<f64>,
     /// Append what goes wrong inside kgtop to this file
     #[arg(long, global = true, value_name = "FILE")]
