@@ -119,6 +119,9 @@ pub enum Command {
         /// without any, this boot
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// An earlier boot from the journal: -1 is the one before this
+        #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "files")]
+        boot: Option<i32>,
         /// Form of the output
         #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
         format: ReportFormat,

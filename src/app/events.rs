@@ -3,6 +3,7 @@
 use super::{Effect, Motion, Overlay, State};
 use crate::analysis::Severity;
 use crate::analysis::events::{EventLog, Incident};
+use crate::model::Gpu;
 
 /// State of the tab.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,14 @@ impl State {
             filter && until.is_none_or(|until| incident.first.mono <= until)
         };
         self.events.log.incidents().rev().filter(shown).collect()
+    }
+
+    /// What happened to a GPU and was worse than information, the oldest first.
+    pub(crate) fn incidents_of(&self, gpu: &Gpu) -> impl Iterator<Item = &Incident> {
+        let of_gpu = move |incident: &&Incident| {
+            incident.gpu.as_ref() == Some(&gpu.id) && incident.severity > Severity::Info
+        };
+        self.events.log.incidents().filter(of_gpu)
     }
 
     /// Place of the selected incident among those shown.

@@ -34,7 +34,7 @@ fn follow(mut log: Kmsg, shared: &Shared, out: &Output) -> Result<(), KmsgError>
     let mut backlog = VecDeque::new();
     let mut overruns = 0_u64;
     loop {
-        match log.next()? {
+        match log.read_next()? {
             Next::Event(event) => {
                 if backlog.len() >= BACKLOG_AT_MOST {
                     backlog.pop_front();
@@ -49,7 +49,7 @@ fn follow(mut log: Kmsg, shared: &Shared, out: &Output) -> Result<(), KmsgError>
     tell(shared, overruns);
     while log.wait()? {
         loop {
-            match log.next()? {
+            match log.read_next()? {
                 Next::Event(event) => send(event, out),
                 Next::Overrun => {
                     overruns += 1;
@@ -90,7 +90,7 @@ fn follow_journal(failed: &KmsgError, shared: &Shared, out: &Output) {
     };
     let why = format!("the journal: {failed}");
     shared.post(|board| board.source(NAME, SourceState::Ok, &why));
-    while let Some(event) = journal.next() {
+    while let Some(event) = journal.read_next() {
         send(event, out);
     }
     let why = format!("the journal ended ({failed}): nothing new is seen");

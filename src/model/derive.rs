@@ -12,7 +12,7 @@ use super::{
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;
 use processes::ProcessBook;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Deriver {
     last_sample: Option<Mono>,
     missed: u64,
     bye: Option<super::Bye>,
-    events: VecDeque<RawEvent>,
+    events: Arc<Vec<RawEvent>>,
 }
 
 /// Raw events that are kept for who begins to look later (a seek, a report); the oldest one falls out first.
@@ -58,10 +58,11 @@ impl Deriver {
             Record::Gap(gap) => self.missed = self.missed.saturating_add(gap.missed),
             Record::Bye(bye) => self.bye = Some(bye),
             Record::Event(event) => {
-                if self.events.len() >= EVENTS_AT_MOST {
-                    self.events.pop_front();
+                let events = Arc::make_mut(&mut self.events);
+                if events.len() >= EVENTS_AT_MOST {
+                    events.remove(0);
                 }
-                self.events.push_back(event);
+                events.push(event);
             }
         }
         None
@@ -168,6 +169,7 @@ impl Deriver {
             processes,
             stuck: self.stuck.clone(),
             missed: self.missed,
+            events: Arc::clone(&self.events),
             cost: sample.cost,
             cost_cpu,
             bye: self.bye.clone(),

@@ -53,7 +53,9 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
-        Some(Command::Events { files, format }) => events::events(&root(&global)?, &files, format, clock),
+        Some(Command::Events { files, boot, format }) => {
+            events::events(&root(&global)?, &files, boot, format, clock)
+        }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
 }

@@ -16,24 +16,28 @@ use std::process::ExitCode;
 
 /// Decodes this boot's events, or those of saved logs. What could not be read is told on standard error, and the
 /// status is then 1.
-pub(super) fn events(root: &Root, files: &[PathBuf], format: ReportFormat, clock: Clock) -> Result<ExitCode> {
+pub(super) fn events(
+    root: &Root,
+    files: &[PathBuf],
+    boot: Option<i32>,
+    format: ReportFormat,
+    clock: Clock,
+) -> Result<ExitCode> {
     let mut log = EventLog::default();
     let mut skipped = Vec::new();
-    if files.is_empty() {
-        this_boot(
-            root,
-            clock,
-            &mut |event| {
-                log.push(&event, None);
-            },
-            &mut skipped,
-        )?;
+    let mut take = |event: RawEvent| {
+        log.push(&event, None);
+    };
+    match boot {
+        Some(_) if !root.is_live() => {
+            bail!(Usage("--boot reads this machine's journal: not below --root".into()))
+        }
+        Some(boot) => journal(boot, &mut take, &mut skipped)?,
+        None if files.is_empty() => this_boot(root, clock, &mut take, &mut skipped)?,
+        None => {}
     }
     for path in files {
-        let result = saved(path, clock, &mut |event| {
-            log.push(&event, None);
-        });
-        match result.wrap_err_with(|| path.display().to_string()) {
+        match saved(path, clock, &mut take).wrap_err_with(|| path.display().to_string()) {
             Ok(None) => {}
             Ok(Some(what)) => skipped.push(format!("{}: {what}", path.display())),
             Err(error) => skipped.push(format!("{error:#}")),
@@ -73,7 +77,7 @@ fn this_boot(
     let read = Kmsg::open(root, clock).and_then(|mut log| {
         let mut overruns = 0_u32;
         loop {
-            match log.next()? {
+            match log.read_next()? {
                 Next::Event(event) => each(event),
                 Next::Overrun => overruns += 1,
                 Next::Idle => return Ok(overruns),
@@ -85,16 +89,19 @@ fn this_boot(
         Ok(overruns) => skipped.push(format!("/dev/kmsg was overrun {overruns} times: lines are missing")),
         Err(error) if !root.is_live() => bail!("{error}"),
         Err(error) => {
-            let mut journal = Journal::this_boot().wrap_err_with(|| error.to_string())?;
-            let mut any = false;
-            while let Some(event) = journal.next() {
-                any = true;
-                each(event);
-            }
-            if !any {
-                skipped.push(format!("{error}, and the journal shows no kernel events to this user"));
-            }
+            journal(0, each, skipped).wrap_err_with(|| error.to_string())?;
         }
+    }
+    Ok(())
+}
+
+fn journal(boot: i32, each: &mut dyn FnMut(RawEvent), skipped: &mut Vec<String>) -> Result<()> {
+    let mut journal = Journal::of_boot(boot)?;
+    while let Some(event) = journal.read_next() {
+        each(event);
+    }
+    if !journal.said_anything() {
+        skipped.push("the journal shows no kernel messages of that boot to this user".into());
     }
     Ok(())
 }

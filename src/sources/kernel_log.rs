@@ -26,3 +26,6 @@ fn text(bytes: &[u8]) -> std::sync::Arc<str> {
     let bytes = bytes.get(..TEXT_AT_MOST).unwrap_or(bytes);
     String::from_utf8_lossy(bytes).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ pub struct Journal {
     child: Child,
     lines: BufReader<ChildStdout>,
     line: Vec<u8>,
+    said_anything: bool,
 }
 
 impl Journal {
@@ -45,22 +46,30 @@ impl Journal {
         journalctl(&["-q", "-k", "-o", "json", "-f", "--no-tail"]).map_err(JournalError::Start)
     }
 
-    /// Reads what the journal has of this boot, then ends.
+    /// Reads what the journal has of one boot, then ends: 0 is this boot, -1 the one before.
     ///
     /// # Errors
     /// When `journalctl` is not there.
-    pub fn this_boot() -> Result<Self, JournalError> {
-        journalctl(&["-q", "-k", "-b", "-o", "json"]).map_err(JournalError::Start)
+    pub fn of_boot(boot: i32) -> Result<Self, JournalError> {
+        let boot = format!("--boot={boot}");
+        journalctl(&["-q", "-k", &boot, "-o", "json"]).map_err(JournalError::Start)
+    }
+
+    /// Whether there was any kernel message at all, of those read so far.
+    #[must_use]
+    pub const fn said_anything(&self) -> bool {
+        self.said_anything
     }
 
     /// Waits for the next line that may matter; `None` when the journal ended.
-    pub fn next(&mut self) -> Option<RawEvent> {
+    pub fn read_next(&mut self) -> Option<RawEvent> {
         loop {
             self.line.clear();
             let read = (&mut self.lines).take(LINE_AT_MOST).read_until(b'\n', &mut self.line).ok()?;
             if read == 0 {
                 return None;
             }
+            self.said_anything = true;
             if !self.line.ends_with(b"\n") {
                 self.lines.skip_until(b'\n').ok()?;
                 continue;
@@ -95,7 +104,7 @@ fn journalctl(arguments: &[&str]) -> std::io::Result<Journal> {
         other => other?,
     };
     let Some(stdout) = child.stdout.take() else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
-    Ok(Journal { child, lines: BufReader::new(stdout), line: Vec::new() })
+    Ok(Journal { child, lines: BufReader::new(stdout), line: Vec::new(), said_anything: false })
 }
 
 /// One JSON object of the journal.

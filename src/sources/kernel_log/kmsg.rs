@@ -88,15 +88,14 @@ impl Kmsg {
     ///
     /// # Errors
     /// When the log cannot be read any more (kmsg answers `EPERM` where reading is not allowed).
-    pub fn next(&mut self) -> Result<Next, KmsgError> {
+    pub fn read_next(&mut self) -> Result<Next, KmsgError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Next::Event(event));
             }
             match rustix::io::read(&self.fd, &mut self.buffer) {
-                Ok(0) => return Ok(Next::Idle),
+                Ok(0) | Err(Errno::AGAIN) => return Ok(Next::Idle),
                 Ok(length) => self.take(length),
-                Err(Errno::AGAIN) => return Ok(Next::Idle),
                 Err(Errno::INTR) => {}
                 Err(Errno::PIPE) => return Ok(Next::Overrun),
                 Err(errno) => return Err(errno.into()),

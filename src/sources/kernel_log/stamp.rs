@@ -34,11 +34,7 @@ pub(super) fn split(line: &[u8]) -> Split<'_> {
     }
     match split.text.first() {
         Some(b'[') => bracket(&mut split),
-        Some(digit) if digit.is_ascii_digit() => {
-            if !record(&mut split) {
-                iso(&mut split);
-            }
-        }
+        Some(digit) if digit.is_ascii_digit() && !record(&mut split) => iso(&mut split),
         Some(letter) if letter.is_ascii_uppercase() => syslog(&mut split),
         Some(b' ') => trace(&mut split),
         _ => {}
@@ -154,7 +150,7 @@ fn after_host<'a>(split: &mut Split<'a>, rest: &'a [u8]) {
     // A program's line: `name: text` or `name[pid]: text`. The kernel's own never has a host here.
     if let Some((tag, message)) = cut(rest, b' ', 128)
         && tag.ends_with(b":")
-        && split.text.first().is_some_and(|first| first.is_ascii_alphanumeric())
+        && split.text.first().is_some_and(u8::is_ascii_alphanumeric)
         && !split.text.starts_with(b"NVRM: ")
         && !split.text.starts_with(b"nvidia-nvswitch")
         && !split.text.starts_with(b"INFO: task ")
