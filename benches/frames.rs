@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot go on says so by a panic")]
 
 #[path = "../tests/support/frames.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each user takes its part")]
+#[allow(dead_code, reason = "each user takes its part")]
 mod frames;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};

@@ -10,7 +10,7 @@
 )]
 
 #[path = "../tests/support/frames.rs"]
-#[allow(dead_code, unreachable_pub, reason = "each user takes its part")]
+#[allow(dead_code, reason = "each user takes its part")]
 mod frames;
 
 use frames::{Condition, Rig};
