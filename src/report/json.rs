@@ -30,6 +30,7 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("sources".into(), sources.collect());
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
+    root.insert("topology".into(), super::topology::json(snapshot));
     root.insert("verdicts".into(), verdicts.iter().map(|each| verdict(snapshot, each)).collect());
     format!("{:#}\n", Value::Object(root))
 }

@@ -63,7 +63,7 @@ pub fn build(directory: &Path, text: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["node", id, cpus] => {
-                write(directory, &format!("sys/devices/system/node/node{id}/cpulist"), cpus)
+                write(directory, &format!("sys/devices/system/node/node{id}/cpulist"), cpus);
             }
             [kind, name, path, node, cpus] => device(directory, kind, name, path, node, cpus),
             _ => panic!("what is this: {line}"),
