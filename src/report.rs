@@ -1,7 +1,7 @@
 //! Reports of one snapshot for programs and pipes: JSON, CSV, text, and Prometheus' text format.
 //!
 //! None of them invents anything: an absent reading is `null` with its reason (JSON), an empty cell (CSV), its label
-//! (text), or left out (Prometheus). `topology`, `storage` and `events` are in the JSON only when a snapshot has them.
+//! (text), or left out (Prometheus). `storage` and `events` are in the JSON only when a snapshot has them.
 
 mod csv;
 mod events;
@@ -10,6 +10,7 @@ mod object;
 mod prometheus;
 mod read;
 mod text;
+mod topology;
 
 pub use csv::csv;
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};

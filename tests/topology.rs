@@ -26,12 +26,15 @@ fn topology(text: &str) -> Topology {
     scan(&Root::open(directory.path()).unwrap())
 }
 
+/// A process: its PID, the places of its GPUs, its environment.
+type Job = (u32, Vec<usize>, Vec<(&'static str, &'static str)>);
+
 /// A machine as the driver and sysfs tell it.
 struct Machine {
     topology: Option<Topology>,
     gpus: Vec<GpuInfo>,
     links: Vec<Vec<NvLink>>,
-    jobs: Vec<(u32, Vec<usize>, Vec<(&'static str, &'static str)>)>,
+    jobs: Vec<Job>,
 }
 
 impl Machine {

@@ -35,6 +35,14 @@ device_calls! {
         if !link(gpu, number)? {
             return Err(NOT_SUPPORTED);
         }
+        // Without a switch the links are dealt out to the other linked GPUs in equal runs.
+        let peers = gpu.state.scenario.gpus().iter();
+        let peers: Vec<_> =
+            peers.filter(|peer| peer.index != gpu.gpu.index && peer.preset.nvlinks > 0).collect();
+        let turn = number as usize * peers.len() / gpu.gpu.preset.nvlinks.max(1) as usize;
+        if let (false, Some(peer)) = (gpu.gpu.preset.nvswitch, peers.get(turn)) {
+            return out(pci, pci_of(&peer.pci, peer.preset.pci_device_id));
+        }
         // Behind a switch the address is all ones (measured), so pairs cannot be read off it.
         out(pci, pci_of("ffffffff:ff:ff.0", u32::MAX))
     }

@@ -31,6 +31,7 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("sources".into(), sources.collect());
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
+    root.insert("topology".into(), super::topology::json(snapshot));
     let mut log = EventLog::default();
     for event in snapshot.events.iter() {
         log.push(event, Some(snapshot));

@@ -75,6 +75,9 @@ const AFFINITY_FROM: u16 = 64;
 /// Lines that the detail has at least, where there is any room.
 const DETAIL_AT_LEAST: u16 = 4;
 
+/// Lines that it needs at most while rows of the matrix are hidden.
+const DETAIL_AT_MOST: u16 = 13;
+
 /// Where everything stands.
 struct Parts {
     headings: Rect,
@@ -91,7 +94,11 @@ fn parts(state: &State, matrix: &Matrix, area: Rect) -> Parts {
     let (row, column) = state.selected_pair(matrix);
     let wanted = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(1);
     // The detail has its half of a screen that cannot hold both.
-    let least = if area.height >= 2 * DETAIL_AT_LEAST { (area.height / 2).max(DETAIL_AT_LEAST) } else { 0 };
+    let least = if area.height >= 2 * DETAIL_AT_LEAST {
+        (area.height / 2).clamp(DETAIL_AT_LEAST, DETAIL_AT_MOST)
+    } else {
+        0
+    };
     let height = wanted.min(area.height.saturating_sub(least));
     let headings = Rect { height: height.min(1), ..area };
     let rows = Rect { y: headings.bottom(), height: height.saturating_sub(1), ..area };

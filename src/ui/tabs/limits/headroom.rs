@@ -15,18 +15,17 @@ const NEAR_DEGREES: f32 = 5.0;
 type Pieces = Vec<(String, Role)>;
 
 pub(super) fn render(gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
-    let mut lines: Vec<Pieces> = vec![power(gpu), temperature(gpu), clocks(gpu)];
-    for (severity, text) in advice(gpu) {
-        let (mark, role) = words::mark(severity);
-        let role = if severity == Severity::Info { Role::Text } else { role };
-        for (nth, line) in wrapped(&text, area.width.saturating_sub(2).max(1)).into_iter().enumerate() {
-            lines.push(vec![(format!("{} {line}", if nth == 0 { mark } else { " " }), role)]);
-        }
-    }
+    let told = |line: &Pieces| line.len() > 1;
+    let facts: Vec<Pieces> = [power(gpu), temperature(gpu), clocks(gpu)].into_iter().filter(told).collect();
+    let (grave, rest): (Vec<_>, Vec<_>) =
+        advice(gpu).into_iter().partition(|(severity, _)| *severity > Severity::Info);
+    let said = |found: Vec<(Severity, String)>| -> Vec<Pieces> {
+        found.iter().flat_map(|found| sentences(found, area.width)).collect()
+    };
+    // What is wrong comes before the numbers; the rest after them.
+    let lines: Vec<Pieces> = [said(grave), facts, said(rest)].concat();
     let mut y = area.y;
-    for pieces in
-        lines.into_iter().filter(|pieces| pieces.len() > 1 || pieces.iter().any(|(text, _)| text.len() > 12))
-    {
+    for pieces in lines {
         let mut x = area.x;
         for (text, role) in pieces {
             if x > area.x && x + width(&text) > area.right() {
@@ -36,10 +35,19 @@ pub(super) fn render(gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
             if y >= area.bottom() {
                 return;
             }
-            x = pen.text(x, y, area.right().saturating_sub(x), &text, role);
+            let text = if x == area.x + LABEL { text.trim_start_matches(" · ") } else { &text };
+            x = pen.text(x, y, area.right().saturating_sub(x), text, role);
         }
         y += 1;
     }
+}
+
+/// A sentence of advice, its mark before it.
+fn sentences((severity, text): &(Severity, String), columns: u16) -> Vec<Pieces> {
+    let (mark, role) = words::mark(*severity);
+    let role = if *severity == Severity::Info { Role::Text } else { role };
+    let lines = wrapped(text, columns.saturating_sub(2).max(1)).into_iter().enumerate();
+    lines.map(|(nth, line)| vec![(format!("{} {line}", if nth == 0 { mark } else { " " }), role)]).collect()
 }
 
 /// Columns of a label.

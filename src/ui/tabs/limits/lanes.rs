@@ -9,7 +9,7 @@ use crate::ui::widgets::Pen;
 use ratatui::layout::Rect;
 
 /// Columns of a reason's name and mark.
-const NAME: u16 = 27;
+const NAME: u16 = 29;
 /// Columns of a number of seconds.
 const SECONDS: u16 = 7;
 /// The windows of the time counters, in the order of the screen.
@@ -17,7 +17,7 @@ const WINDOWS: [&str; 4] = ["1 min", "10 min", "60 min", "load"];
 /// A lane narrower than this says nothing.
 const LANE_AT_LEAST: u16 = 12;
 /// Lines left for what stands below.
-const BELOW: u16 = 4;
+const BELOW: u16 = 6;
 
 /// Draws as many as there is room for; gives the lines used.
 pub(super) fn render(state: &State, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) -> u16 {
@@ -41,7 +41,10 @@ pub(super) fn render(state: &State, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) ->
 
 /// The lesser, the sooner it is shown.
 fn rank(state: &ReasonState<'_>) -> u8 {
-    let held = state.seconds.is_some_and(|seconds| matches!(seconds.last_60m, Ok(s) if s > 0.0));
+    let held = state.seconds.is_some_and(|seconds| {
+        let windows = [&seconds.last_1m, &seconds.last_10m, &seconds.last_60m];
+        windows.iter().any(|window| matches!(window, Ok(held) if *held > 0.0))
+    });
     match (state.holds, state.reason.severity) {
         (Holds::Yes | Holds::Partly, _) => 0,
         _ if held => 1,

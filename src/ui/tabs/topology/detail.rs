@@ -69,7 +69,8 @@ fn draw(pieces: Pieces, area: Rect, y: u16, pen: &mut Pen<'_>) -> u16 {
         if y >= area.bottom() {
             return y;
         }
-        x = pen.text(x, y, area.right().saturating_sub(x), &text, role);
+        let text = if x == area.x + 2 { text.trim_start() } else { &text };
+        x = pen.text(x, y, area.right().saturating_sub(x), text, role);
     }
     y + 1
 }
@@ -262,10 +263,9 @@ fn per_second(name: &str, rate: &Reading<f32>) -> (String, Role) {
 }
 
 fn legend() -> Pieces {
-    let mut pieces = vec![muted("Legend "), ("NV#".into(), role_of(Cell::NvLink(1))), muted(" # NVLinks")];
+    let mut pieces = vec![muted("Legend  "), ("NV# # NVLinks".into(), role_of(Cell::NvLink(1)))];
     for class in PathClass::ALL {
-        pieces.push((format!("  {}", class.name()), role_of(Cell::Path(class))));
-        pieces.push(muted(format!(" {}", class.meaning())));
+        pieces.push((format!("  {} {}", class.name(), class.meaning()), role_of(Cell::Path(class))));
     }
     pieces
 }
