@@ -110,7 +110,7 @@ fn what_user_space_wrote_is_marked_and_joins_nothing() {
 #[test]
 fn an_event_set_and_the_log_tell_one_fault_once() {
     let mut log = EventLog::default();
-    let id = crate::model::GpuId("GPU-1".into());
+    let id = GpuId("GPU-1".into());
     log.push(&raw(1.0, "NVRM: GPU at PCI:0000:3b:00: GPU-1"), None);
     log.push(&raw(100.0, &xid("79, GPU has fallen off the bus.")), None);
     let told = RawEvent { source: EventSource::Nvml, gpu: Some(id), ..raw(100.1, "Xid 79") };
