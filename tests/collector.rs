@@ -13,7 +13,7 @@
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;
 
-use kgtop::model::{Demand, GpuState, Record, Sample, SourceState};
+use kgtop::model::{Demand, GpuInfo, GpuState, Record, Sample, SourceState};
 use kgtop::stream::{self, control};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -129,7 +129,7 @@ fn the_header_comes_first_and_the_inventory_before_the_sample_that_needs_it() {
     let mut last = 0;
     collector.find("five samples", |record| {
         match record {
-            Record::Inventory(inventory) => known = inventory.gpus.iter().map(|gpu| gpu.id()).collect(),
+            Record::Inventory(inventory) => known = inventory.gpus.iter().map(GpuInfo::id).collect(),
             Record::Sample(sample) => {
                 assert!(sample.sequence > last, "samples are in order");
                 last = sample.sequence;
