@@ -1,5 +1,7 @@
 //! The command line: argument types, and nothing else.
 
+pub mod act;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -36,7 +38,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub nvml_lib: Option<PathBuf>,
     /// Seconds between samples, 0.1 to 60
-    #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval)]
+    #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval, allow_negative_numbers = true)]
     pub interval: Option<f64>,
     /// Append what goes wrong inside kgtop to this file
     #[arg(long, global = true, value_name = "FILE")]
@@ -99,6 +101,9 @@ pub enum Command {
         /// Run as the monitor's collector: PID of the parent
         #[arg(long, hide = true, value_name = "PPID")]
         child: Option<i32>,
+        /// Wait for a laptop's GPU to fall asleep before the driver is opened
+        #[arg(long, hide = true)]
+        let_sleep: bool,
     },
     /// Print one snapshot and exit
     Snapshot {
@@ -108,6 +113,49 @@ pub enum Command {
     },
     /// Print one snapshot as Prometheus text, for a textfile collector
     Export,
+    /// Decode the kernel events of this boot, or of saved logs
+    Events {
+        /// Saved logs (dmesg, journal, kern.log, nvidia-bug-report.log; gzip too), or - for standard input;
+        /// without any, this boot
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// An earlier boot from the journal: -1 is the one before this
+        #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "files")]
+        boot: Option<i32>,
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+    /// Say what a code of the driver means and what to do
+    Explain {
+        /// What kind of code it is
+        #[arg(value_enum)]
+        subject: Subject,
+        /// The code: 79, or a mask such as 0x44
+        code: String,
+    },
+    /// Change something: show the plan, ask, do it, read it back, write it down
+    Act(act::ActArgs),
+}
+
+/// Forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// An error of a GPU
+    Xid,
+    /// An error of an NVSwitch
+    Sxid,
+    /// Clock event ("throttle") reasons: a mask, or the name of one
+    Throttle,
 }
 
 /// Forms of a snapshot.

@@ -10,9 +10,12 @@ mod control;
 mod driver;
 mod gpu;
 mod host;
+mod kernel_log;
+mod sleep;
 mod topology;
 mod writer;
 
+pub use driver::LET_SLEEP;
 pub use writer::Output;
 use writer::line;
 
@@ -48,6 +51,8 @@ pub struct Options {
     pub use_nvml: bool,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
     pub parent: Option<i32>,
+    /// The predecessor left so that a laptop's GPU can sleep: wait for that before the driver is opened.
+    pub let_sleep: bool,
     /// Stop after this many samples.
     pub samples: Option<u64>,
 }
@@ -68,6 +73,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
     host::start(&options.root, &shared);
+    kernel_log::start(&options.root, &shared, &out);
     topology::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
@@ -89,7 +95,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
             None => None,
         };
         if let Some(bye) = bye {
-            out.line(line(&Record::Bye(bye)));
+            out.last(line(&Record::Bye(bye)));
             out.finish();
             nvml::leave(0);
         }

@@ -4,6 +4,7 @@
 //! (text), or left out (Prometheus). `storage` and `events` are in the JSON only when a snapshot has them.
 
 mod csv;
+mod events;
 mod json;
 mod object;
 mod prometheus;
@@ -12,6 +13,7 @@ mod text;
 mod topology;
 
 pub use csv::csv;
+pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

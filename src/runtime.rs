@@ -1,9 +1,11 @@
 //! The wiring: which command does what, the one `select!` loop, the collector's process, and the clocks.
 
+mod act;
 mod child;
 mod clock;
 mod commands;
 mod demo;
+mod events;
 mod feed;
 mod log;
 mod once;

@@ -130,6 +130,9 @@ pub struct EventLog {
     uuids: BTreeMap<PciAddress, Arc<str>>,
     inventory: Option<Arc<Inventory>>,
     next: u64,
+    /// The newest line of this boot's log, and up to where a log that is read anew is known already.
+    newest: Mono,
+    known_until: Mono,
 }
 
 impl EventLog {
@@ -148,6 +151,12 @@ impl EventLog {
     /// began or went on with.
     pub fn push(&mut self, raw: &RawEvent, snapshot: Option<&Snapshot>) -> Option<u64> {
         let when = When::of(raw);
+        if matches!(raw.source, EventSource::Kmsg | EventSource::Journal) && raw.at.0 != 0 {
+            if raw.at <= self.known_until {
+                return None;
+            }
+            self.newest = self.newest.max(raw.at);
+        }
         let user_space = raw.facility.is_some_and(|facility| facility != 0);
         if raw.source == EventSource::Action {
             return Some(self.action(raw, when));
@@ -167,10 +176,9 @@ impl EventLog {
         }
     }
 
-    /// Forgets what happened after `mono`: a replay went back to there.
-    pub fn rewind(&mut self, mono: Mono) {
-        self.incidents.retain(|incident| incident.first.mono <= mono);
-        self.waiting.clear();
+    /// A fresh collector reads this boot's log from its beginning: what is known already is not told again.
+    pub fn restarted(&mut self) {
+        self.known_until = self.newest;
     }
 
     fn event(

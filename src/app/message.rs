@@ -1,6 +1,6 @@
 //! What can happen, and what the runtime is asked to do about it.
 
-use super::{Motion, Tab, gpus, processes, topology};
+use super::{Motion, Tab, events, gpus, processes, topology};
 use crate::model::{Demand, Deriver, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub enum Message {
     Topology(topology::Intent),
     /// An intent within the processes tab.
     Processes(processes::Intent),
+    /// Something in the events tab.
+    Events(events::Intent),
 }
 
 /// Where a replay stands.

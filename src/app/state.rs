@@ -1,10 +1,13 @@
 //! Everything that the screen shows.
 
+use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
-use crate::model::{Demand, Deriver, Gpu, Header, History, Inventory, ProcessKey, Snapshot, StuckCall};
+use crate::model::{
+    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+};
 use crate::units::Mono;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -135,6 +138,7 @@ pub struct State {
     pub(crate) gpus: GpusState,
     pub(crate) processes: ProcessesState,
     pub(crate) topology: super::topology::TopologyState,
+    pub(crate) events: EventsState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
     pub(crate) collector_log: VecDeque<String>,
@@ -172,6 +176,7 @@ impl State {
             gpus,
             processes: ProcessesState::default(),
             topology: super::topology::TopologyState::default(),
+            events: EventsState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
             collector_log: VecDeque::new(),
@@ -277,7 +282,11 @@ impl State {
     pub(crate) fn without_driver(&self) -> bool {
         let problem = |inventory: &Inventory| inventory.driver.problem.is_some();
         match self.snapshot() {
-            Some(snapshot) => snapshot.gpus.is_empty() && problem(&snapshot.inventory),
+            // Devices that only the bus knows stand among the GPUs: the page lists them, and says why.
+            Some(snapshot) => {
+                let unserved = |gpu: &Gpu| matches!(gpu.state, GpuState::NoDriver | GpuState::PassedThrough);
+                snapshot.gpus.iter().all(unserved) && problem(&snapshot.inventory)
+            }
             None => self
                 .inventory
                 .as_ref()
@@ -332,6 +341,7 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
+            Tab::Events => Demand::default(),
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

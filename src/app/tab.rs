@@ -12,11 +12,13 @@ pub enum Tab {
     Topology,
     /// What holds the GPUs back.
     Limits,
+    /// What the kernel and the driver reported.
+    Events,
 }
 
 impl Tab {
     /// All tabs, in the order of their numbers.
-    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Topology, Self::Limits];
+    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Topology, Self::Limits, Self::Events];
 
     /// What the tab bar calls it.
     #[must_use]
@@ -26,6 +28,7 @@ impl Tab {
             Self::Processes => "Processes",
             Self::Topology => "Topology",
             Self::Limits => "Limits",
+            Self::Events => "Events",
         }
     }
 

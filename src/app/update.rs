@@ -1,8 +1,9 @@
 //! The only place where state changes.
 
 use super::{Effect, Message, Mode, Motion, Overlay, Replay, ReplayProgress, Shown, SourceLife, State};
-use super::{gpus, processes};
+use super::{events, gpus, processes};
 use crate::analysis::Judge;
+use crate::analysis::events::EventLog;
 use crate::model::{Deriver, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Topology(intent) => return super::topology::update(state, &intent),
         Message::Processes(intent) => return processes::update(state, intent),
+        Message::Events(intent) => return events::update(state, intent),
     }
     Vec::new()
 }
@@ -133,14 +135,20 @@ fn take_record(state: &mut State, record: Record) {
             if other_machine {
                 forget(state);
             }
+            state.events.log.restarted();
             state.settings.interval =
                 Duration::try_from_secs_f32(header.interval_seconds).unwrap_or(state.settings.interval);
             state.header = Some(Arc::new(header.clone()));
+        }
+        Record::Event(event) => {
+            let snapshot = state.current.as_ref().map(|shown| &*shown.snapshot);
+            state.events.log.push(event, snapshot);
         }
         Record::Inventory(inventory) => state.inventory = Some(Arc::new((**inventory).clone())),
         _ => {}
     }
     if let Some(snapshot) = state.deriver.push(record) {
+        state.events.log.refresh(&snapshot);
         let verdicts = state.judge.push(&snapshot).into();
         state.current = Some(Shown { snapshot: Arc::new(snapshot), verdicts });
         if state.frozen.is_none() {
@@ -155,6 +163,7 @@ fn forget(state: &mut State) {
     state.frozen = None;
     state.inventory = None;
     state.judge = Judge::default();
+    state.events.log = EventLog::default();
     state.processes.rows.clear();
 }
 
@@ -168,6 +177,10 @@ fn take_progress(state: &mut State, progress: ReplayProgress) {
 }
 
 fn restore(state: &mut State, deriver: Deriver) {
+    state.events.log = EventLog::default();
+    for event in deriver.events() {
+        state.events.log.push(event, None);
+    }
     state.deriver = deriver;
     state.judge = Judge::default();
     state.current = None;

@@ -16,7 +16,7 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
                 shared.post(|board| board.demand = demand);
             }
         }
-        out.line(line(&Record::Bye(Bye { reason: "end_of_input".into(), restart: false })));
+        out.last(line(&Record::Bye(Bye { reason: "end_of_input".into(), restart: false })));
         out.finish();
         nvml::leave(0);
     });

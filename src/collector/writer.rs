@@ -18,8 +18,17 @@ struct Waiting {
     lines: VecDeque<String>,
     sample: Option<String>,
     missed: u64,
+    /// The `bye`: nothing is taken after it, and nothing is written after it.
+    last: Option<String>,
+    ending: bool,
     writing: bool,
     closed: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.sample.is_none() && self.last.is_none()
+    }
 }
 
 /// A record as a line of the stream.
@@ -48,6 +57,9 @@ impl Output {
     /// Queues a line that must not be lost: everything but samples.
     pub fn line(&self, line: String) {
         self.change(|waiting| {
+            if waiting.ending {
+                return;
+            }
             if waiting.lines.len() >= EVENTS_AT_MOST {
                 waiting.lines.pop_front();
             }
@@ -58,8 +70,18 @@ impl Output {
     /// Puts a sample into the one slot; a sample that still waits there is given up and counted.
     pub fn sample(&self, line: String) {
         self.change(|waiting| {
-            if waiting.sample.replace(line).is_some() {
+            if !waiting.ending && waiting.sample.replace(line).is_some() {
                 waiting.missed += 1;
+            }
+        });
+    }
+
+    /// Queues the last line, which goes behind a sample that still waits.
+    pub fn last(&self, line: String) {
+        self.change(|waiting| {
+            if !waiting.ending {
+                waiting.ending = true;
+                waiting.last = Some(line);
             }
         });
     }
@@ -68,9 +90,7 @@ impl Output {
     pub fn finish(&self) {
         let (lock, wake) = &*self.shared;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = |waiting: &mut Waiting| {
-            !waiting.closed && (waiting.writing || waiting.sample.is_some() || !waiting.lines.is_empty())
-        };
+        let busy = |waiting: &mut Waiting| !waiting.closed && (waiting.writing || !waiting.is_empty());
         let _left = wake.wait_timeout_while(guard, FAREWELL, busy).unwrap_or_else(PoisonError::into_inner);
     }
 
@@ -100,8 +120,8 @@ fn write_all(shared: &(Mutex<Waiting>, Condvar), mut sink: Box<dyn Write + Send>
     loop {
         let batch = {
             let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && waiting.sample.is_none();
-            let mut waiting = wake.wait_while(guard, idle).unwrap_or_else(PoisonError::into_inner);
+            let mut waiting =
+                wake.wait_while(guard, |waiting| waiting.is_empty()).unwrap_or_else(PoisonError::into_inner);
             waiting.writing = true;
             take(&mut waiting)
         };
@@ -127,5 +147,26 @@ fn take(waiting: &mut Waiting) -> String {
     if let Some(sample) = waiting.sample.take() {
         batch.push_str(&sample);
     }
+    batch.extend(waiting.last.take());
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_goes_behind_the_sample_that_waits_and_ends_the_stream() {
+        let output = Output { shared: Arc::default() };
+        output.line("inventory\n".into());
+        output.sample("old\n".into());
+        output.sample("new\n".into());
+        output.last("bye\n".into());
+        output.sample("late\n".into());
+        output.line("late\n".into());
+        let mut waiting = output.shared.0.lock().unwrap();
+        let gap = line(&Record::Gap(Gap { missed: 1 }));
+        assert_eq!(take(&mut waiting), format!("inventory\n{gap}new\nbye\n"));
+        assert!(waiting.is_empty());
+    }
 }

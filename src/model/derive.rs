@@ -7,7 +7,7 @@ mod processes;
 
 use super::{
     Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostSample, HostView, Inventory,
-    Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
+    RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;
@@ -35,7 +35,11 @@ pub struct Deriver {
     last_sample: Option<Mono>,
     missed: u64,
     bye: Option<super::Bye>,
+    events: Arc<Vec<RawEvent>>,
 }
+
+/// Raw events that are kept for who begins to look later (a seek, a report); the oldest one falls out first.
+const EVENTS_AT_MOST: usize = 1_000;
 
 impl Deriver {
     /// A fold that has seen nothing.
@@ -53,9 +57,20 @@ impl Deriver {
             Record::CallStuck(call) => self.take_stuck(call),
             Record::Gap(gap) => self.missed = self.missed.saturating_add(gap.missed),
             Record::Bye(bye) => self.bye = Some(bye),
-            Record::Event(_) => {}
+            Record::Event(event) => {
+                let events = Arc::make_mut(&mut self.events);
+                if events.len() >= EVENTS_AT_MOST {
+                    events.remove(0);
+                }
+                events.push(event);
+            }
         }
         None
+    }
+
+    /// The newest raw events, the oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &RawEvent> {
+        self.events.iter()
     }
 
     /// The history of a GPU.
@@ -154,6 +169,7 @@ impl Deriver {
             processes,
             stuck: self.stuck.clone(),
             missed: self.missed,
+            events: Arc::clone(&self.events),
             cost: sample.cost,
             cost_cpu,
             bye: self.bye.clone(),

@@ -2,8 +2,8 @@
 
 use super::{
     Buffers, Bye, Container, Counters, Fast, Gpm, GpuId, GpuInfo, GpuState, Grouped, Header, Health,
-    HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind, Reading,
-    SelfCost, SourceStatus, StuckCall,
+    HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind, RawEvent,
+    Reading, SelfCost, SourceStatus, StuckCall,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub processes: Vec<Process>,
     /// Driver calls about no GPU that have not returned (`nvmlInit`).
     pub stuck: Vec<StuckCall>,
+    /// The newest raw events up to here, the oldest first.
+    pub events: Arc<Vec<RawEvent>>,
     /// Samples that were dropped on the way here, in all.
     pub missed: u64,
     /// What the collector costs, as it says.

@@ -2,6 +2,7 @@
 
 use super::object::{Json, Object, rounded};
 use super::{compute_mode, fabric_state, read, recovery_action, rfc3339};
+use crate::analysis::events::EventLog;
 use crate::analysis::{Verdict, clock_events};
 use crate::model::{Absence, Gpu, MigInstance, Process, ProcessKind, Reading, Snapshot, known};
 use crate::units::{Megahertz, Mono, Percent, Wall, Watts};
@@ -31,6 +32,11 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
     root.insert("topology".into(), super::topology::json(snapshot));
+    let mut log = EventLog::default();
+    for event in snapshot.events.iter() {
+        log.push(event, Some(snapshot));
+    }
+    root.insert("events".into(), log.incidents().map(super::event_json).collect());
     root.insert("verdicts".into(), verdicts.iter().map(|each| verdict(snapshot, each)).collect());
     format!("{:#}\n", Value::Object(root))
 }

@@ -3,7 +3,7 @@
 use super::feed::{self, Feed};
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, once, record};
+use super::{demo, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
@@ -31,7 +31,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     let log = Log::open(global.log.as_deref(), clock)?;
     match command {
         None => live(&global, &config, log, clock),
-        Some(Command::Stream { child }) => stream(&global, &config, child, clock),
+        Some(Command::Stream { child, let_sleep }) => stream(&global, &config, child, let_sleep, clock),
         Some(Command::Demo { list: true, .. }) => list_demos(),
         Some(Command::Demo { name, list: false }) => {
             need_terminal("kgtop demo --list names the demos")?;
@@ -51,7 +51,12 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
                 SnapshotFormat::Text => report::text(snapshot, verdicts),
             })
         }
+        Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
+        Some(Command::Events { files, boot, format }) => {
+            events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
 }
 
@@ -141,13 +146,20 @@ pub(super) fn theme(name: &str) -> Result<Theme> {
     Ok(if plain { theme.without_colour() } else { theme })
 }
 
-fn stream(global: &GlobalArgs, config: &Config, child: Option<i32>, clock: Clock) -> Result<ExitCode> {
+fn stream(
+    global: &GlobalArgs,
+    config: &Config,
+    child: Option<i32>,
+    let_sleep: bool,
+    clock: Clock,
+) -> Result<ExitCode> {
     let options = collector::Options {
         interval: config.interval,
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
         parent: child,
+        let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
@@ -280,7 +292,7 @@ fn need_terminal(instead: &str) -> Result<()> {
 }
 
 /// Runs the loop on this thread; what it leaves behind (a collector that cannot die) is not waited for.
-fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+pub(super) fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -10,6 +10,7 @@
 //! | `raw` | raw symbols and everything `unsafe` |
 //! | `port` | the guard of one device: lost, unsupported, field batches |
 //! | `error`, `version`, `value`, `names` | codes, driver versions, quantities, enums |
+//! | `set` | what a confirmed plan sets |
 //! | `info`, `live`, `fast`, `processes`, `gpm`, `counters`, `buffers`, `health`, `nvlink`, `mig` | one group each |
 
 mod buffers;
@@ -27,6 +28,7 @@ mod nvlink;
 mod port;
 mod processes;
 mod raw;
+mod set;
 mod topology;
 mod value;
 mod version;
@@ -35,6 +37,7 @@ pub use call::{CallId, CallSlot, Caller, Tier};
 pub use error::{OpenError, code_name};
 pub use fast::{FastBand, FastRead};
 pub use raw::leave;
+pub use set::{SetError, Setting};
 
 use crate::model::{Absence, Driver, GpuId, Reading};
 use error::Failure;

@@ -70,6 +70,15 @@ pub fn asleep(devices: &[PciDevice]) -> Vec<&PciDevice> {
     devices.iter().filter(sleeps).collect()
 }
 
+/// Whether the driver would put this GPU to sleep (RTD3) if nobody held it: `/proc/driver/nvidia/gpus/*/power`, a
+/// file that answers without waking it.
+#[must_use]
+pub fn would_sleep(root: &Root, device: &PciDevice) -> bool {
+    root.read_to_string(&format!("/proc/driver/nvidia/gpus/{}/power", device.address), 4096).is_ok_and(
+        |text| text.lines().any(|line| line.starts_with("Runtime D3 status:") && line.contains("Enabled")),
+    )
+}
+
 /// Version of the loaded kernel module: `/sys/module/nvidia/version`, or what `/proc/driver/nvidia/version` says.
 ///
 /// # Errors

@@ -238,7 +238,7 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
     if let Mode::Replay(replay) = &state.mode
         && let Some(damage) = &replay.damage
     {
-        return ("!", Role::Warning, format!("{} is damaged: {damage}", replay.file));
+        return ("!", Role::Warning, format!("{} is {damage}", replay.file));
     }
     match state.snapshot() {
         None => ("○", Role::Muted, "waiting for the first reading".into()),

@@ -1,5 +1,6 @@
 //! The table of tabs: how each is drawn, its keys, and what a click in it means.
 
+mod events;
 mod gpus;
 mod limits;
 mod processes;
@@ -28,6 +29,7 @@ const fn view(tab: Tab) -> &'static View {
         Tab::Processes => &processes::VIEW,
         Tab::Topology => &topology::VIEW,
         Tab::Limits => &limits::VIEW,
+        Tab::Events => &events::VIEW,
     }
 }
 

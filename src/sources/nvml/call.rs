@@ -24,6 +24,8 @@ pub enum Tier {
     Slow,
     /// Only while shown, on a thread of its own: blocks for 21 ms.
     Shown,
+    /// Only to carry out a plan that was confirmed, in a process of its own.
+    Action,
 }
 
 macro_rules! calls {
@@ -178,6 +180,16 @@ calls! {
 
     // Blocking.
     PcieThroughput "nvmlDeviceGetPcieThroughput" Shown 20_900
+
+    // On a confirmed plan.
+    SetPowerLimit "nvmlDeviceSetPowerManagementLimit" Action 0
+    SetPersistence "nvmlDeviceSetPersistenceMode" Action 0
+    SetComputeMode "nvmlDeviceSetComputeMode" Action 0
+    LockGraphicsClocks "nvmlDeviceSetGpuLockedClocks" Action 0
+    UnlockGraphicsClocks "nvmlDeviceResetGpuLockedClocks" Action 0
+    LockMemoryClocks "nvmlDeviceSetMemoryLockedClocks" Action 0
+    UnlockMemoryClocks "nvmlDeviceResetMemoryLockedClocks" Action 0
+    ClearEcc "nvmlDeviceClearEccErrorCounts" Action 0
 }
 
 /// How many calls the table has.

@@ -27,8 +27,16 @@ fn numbers_fit_the_slot_and_index_the_table() {
 #[test]
 fn every_tier_of_the_table_has_calls() {
     let tiers: BTreeSet<_> = CallId::ALL.iter().map(|id| id.tier()).collect();
-    let all =
-        [Tier::Once, Tier::TenHertz, Tier::Interval, Tier::Buffers, Tier::Demand, Tier::Slow, Tier::Shown];
+    let all = [
+        Tier::Once,
+        Tier::TenHertz,
+        Tier::Interval,
+        Tier::Buffers,
+        Tier::Demand,
+        Tier::Slow,
+        Tier::Shown,
+        Tier::Action,
+    ];
     assert_eq!(tiers, all.into_iter().collect());
 }
 
@@ -40,7 +48,7 @@ fn dear_calls_are_in_no_fast_tier() {
             Tier::Interval => 100,
             Tier::Buffers | Tier::Demand => 2_500,
             Tier::Slow => 4_000,
-            Tier::Once | Tier::Shown => 50_000,
+            Tier::Once | Tier::Shown | Tier::Action => 50_000,
         };
         assert!(id.measured_us() <= most, "{} costs {} µs", id.name(), id.measured_us());
     }

@@ -8,6 +8,7 @@
 
 mod gpm;
 mod library;
+mod set;
 
 pub(super) use gpm::GpmSample;
 pub(super) use library::hold_library;

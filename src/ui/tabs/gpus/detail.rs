@@ -289,8 +289,14 @@ fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen:
     }
 }
 
-/// Where findings about this GPU began, on the time axis.
+/// Where events of this GPU stand and where findings about it began, on the time axis.
 fn markers(state: &State, gpu: &Gpu, timeline: Timeline, area: Rect, pen: &mut Pen<'_>) {
+    for incident in state.incidents_of(gpu) {
+        if let Some(column) = timeline.column_of(incident.first.mono) {
+            let (_, role) = words::mark(incident.severity);
+            pen.text(area.x + column, area.y, 1, "◆", role);
+        }
+    }
     // The worst finding comes first and is drawn last.
     for verdict in state.verdicts().iter().rev().filter(|verdict| verdict.gpu.as_ref() == Some(&gpu.id)) {
         if let Some(column) = timeline.column_of(verdict.since) {

@@ -1,0 +1,270 @@
+//! Arguments of `kgtop act`.
+
+use crate::actions::{Change, ClockDomain, ComputeMode, EccCounters};
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Arguments of `kgtop act`.
+#[derive(Args, Debug)]
+pub struct ActArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// Carry out the plan on standard input (-); progress goes to standard output, one JSON object a line
+    #[arg(long, value_name = "-", value_parser = ["-"])]
+    pub plan: Option<String>,
+    /// Every GPU
+    #[arg(long, global = true)]
+    pub all: bool,
+    /// Show the plan and do nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Do not ask; what cannot be taken back needs --force-destructive as well
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+    /// Repeat the PCI address of the GPU, or the PID: goes before the question about what cannot be taken back
+    #[arg(long, global = true, value_name = "ADDRESS|PID")]
+    pub force_destructive: Option<String>,
+    /// Refuse unless this is the value now, as the plan shows it ("700 W")
+    #[arg(long, global = true, value_name = "VALUE")]
+    pub expect: Option<String>,
+    /// Form of plans and outcomes
+    #[arg(long, global = true, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+}
+
+/// Forms of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Set the power limit
+    PowerLimit {
+        /// Watts (250), per cent of the default (80%), or default
+        value: PowerValue,
+        /// Print a systemd unit that sets it at each boot, and set nothing
+        #[arg(long)]
+        print_unit: bool,
+    },
+    /// Lock a clock within a range, or lift the lock
+    #[command(group = clap::ArgGroup::new("what").required(true))]
+    Clocks {
+        /// SM clock, MHz: least,greatest
+        #[arg(long, group = "what", value_name = "MIN,MAX")]
+        graphics: Option<ClockRange>,
+        /// Memory clock, MHz: least,greatest
+        #[arg(long, group = "what", value_name = "MIN,MAX")]
+        memory: Option<ClockRange>,
+        /// Lift the lock of this clock
+        #[arg(long, group = "what", value_enum)]
+        reset: Option<Domain>,
+    },
+    /// Keep the driver loaded without clients, or not
+    Persistence {
+        /// on or off
+        #[arg(value_enum)]
+        mode: OnOff,
+    },
+    /// Who may use the GPU for compute
+    ComputeMode {
+        /// The mode
+        #[arg(value_enum)]
+        mode: Mode,
+    },
+    /// Set ECC counters to zero; they are written to the audit log first
+    EccClear {
+        /// Which counters
+        #[arg(value_enum)]
+        counters: Counters,
+    },
+    /// Send a signal to a process on a GPU
+    Signal {
+        /// PID as shown
+        pid: u32,
+        /// TERM, INT, KILL, HUP, QUIT, USR1, USR2, STOP or CONT
+        #[arg(long, short = 's', default_value = "TERM")]
+        signal: String,
+    },
+    /// Set the niceness of a process on a GPU
+    Renice {
+        /// PID as shown
+        pid: u32,
+        /// -20 (first) to 19 (last)
+        #[arg(allow_negative_numbers = true)]
+        nice: i32,
+    },
+}
+
+/// A power limit as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PowerValue {
+    /// Watts.
+    Watts(f64),
+    /// Per cent of the default.
+    Percent(f64),
+    /// The default.
+    Default,
+}
+
+impl std::str::FromStr for PowerValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "default" {
+            return Ok(Self::Default);
+        }
+        let number =
+            |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+        let value = match text.strip_suffix('%') {
+            Some(percent) => number(percent).map(Self::Percent),
+            None => number(text.strip_suffix(['W', 'w']).unwrap_or(text)).map(Self::Watts),
+        };
+        value.ok_or_else(|| {
+            "a power limit is watts (250), per cent of the default (80%), or default".to_owned()
+        })
+    }
+}
+
+/// A clock range as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockRange(pub u32, pub u32);
+
+impl std::str::FromStr for ClockRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (least, most) = text.split_once(',').unwrap_or((text, text));
+        match (least.trim().parse(), most.trim().parse()) {
+            (Ok(least), Ok(most)) => Ok(Self(least, most)),
+            _ => Err("a clock range is one number of MHz, or two: 1200,1500".to_owned()),
+        }
+    }
+}
+
+/// A clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Domain {
+    /// The SMs' clock
+    Graphics,
+    /// The memory's clock
+    Memory,
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// On
+    On,
+    /// Off
+    Off,
+}
+
+/// A compute mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Any number of processes
+    Default,
+    /// One process at a time
+    ExclusiveProcess,
+    /// No process
+    Prohibited,
+}
+
+/// ECC counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Counters {
+    /// Since the driver loaded
+    Volatile,
+    /// In the GPU's life
+    Aggregate,
+}
+
+impl Action {
+    /// The change that it asks of a GPU whose default power limit is `default_milliwatts`.
+    ///
+    /// # Errors
+    /// Where per cent or the default are asked for, and the default is not known.
+    pub fn change(&self, default_milliwatts: Option<u32>) -> Result<Change, String> {
+        Ok(match self {
+            Self::PowerLimit { value, .. } => {
+                Change::PowerLimit { milliwatts: milliwatts(*value, default_milliwatts)? }
+            }
+            Self::Clocks { graphics: Some(ClockRange(least, most)), .. } => {
+                Change::LockClocks { domain: ClockDomain::Graphics, least: *least, most: *most }
+            }
+            Self::Clocks { memory: Some(ClockRange(least, most)), .. } => {
+                Change::LockClocks { domain: ClockDomain::Memory, least: *least, most: *most }
+            }
+            Self::Clocks { reset, .. } => Change::UnlockClocks {
+                domain: match reset {
+                    Some(Domain::Memory) => ClockDomain::Memory,
+                    Some(Domain::Graphics) | None => ClockDomain::Graphics,
+                },
+            },
+            Self::Persistence { mode } => Change::Persistence { on: *mode == OnOff::On },
+            Self::ComputeMode { mode } => Change::ComputeMode {
+                mode: match mode {
+                    Mode::Default => ComputeMode::Default,
+                    Mode::ExclusiveProcess => ComputeMode::ExclusiveProcess,
+                    Mode::Prohibited => ComputeMode::Prohibited,
+                },
+            },
+            Self::EccClear { counters } => Change::ClearEcc {
+                counters: match counters {
+                    Counters::Volatile => EccCounters::Volatile,
+                    Counters::Aggregate => EccCounters::Aggregate,
+                },
+            },
+            Self::Signal { signal, .. } => {
+                let upper = signal.to_ascii_uppercase();
+                Change::Signal { name: upper.strip_prefix("SIG").unwrap_or(&upper).to_owned() }
+            }
+            Self::Renice { nice, .. } => Change::Renice { nice: *nice },
+        })
+    }
+
+    /// The PID that it is about, if it is about a process.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Signal { pid, .. } | Self::Renice { pid, .. } => Some(*pid),
+            _ => None,
+        }
+    }
+}
+
+/// Per cent give whole watts.
+fn milliwatts(value: PowerValue, default: Option<u32>) -> Result<u32, String> {
+    let default = default
+        .ok_or_else(|| "the default power limit of this GPU cannot be read: name the watts".to_owned());
+    Ok(match value {
+        PowerValue::Watts(watts) => (watts * 1_000.0).round().clamp(0.0, f64::from(u32::MAX)) as u32,
+        PowerValue::Percent(percent) => {
+            let watts = (f64::from(default?) / 1_000.0 * percent / 100.0).round();
+            (watts * 1_000.0).clamp(0.0, f64::from(u32::MAX)) as u32
+        }
+        PowerValue::Default => default?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_limit_is_watts_per_cent_or_the_default() {
+        let at = |text: &str| milliwatts(text.parse().unwrap(), Some(700_000)).unwrap();
+        assert_eq!((at("250"), at("250W"), at("80%"), at("default")), (250_000, 250_000, 560_000, 700_000));
+        for bad in ["", "W", "-5", "NaN", "inf", "0", "80 percent", "1e400"] {
+            assert!(bad.parse::<PowerValue>().is_err(), "{bad}");
+        }
+        assert!(milliwatts(PowerValue::Default, None).is_err());
+        assert_eq!(milliwatts(PowerValue::Watts(1e300), None), Ok(u32::MAX));
+    }
+}

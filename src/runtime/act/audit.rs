@@ -1,0 +1,105 @@
+//! The audit log: JSON lines, on the disk before anything is sent and after it is over.
+
+use crate::actions::{Outcome, Plan};
+use crate::units::Wall;
+use serde::Serialize;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The log is moved to `.1` beyond this size; two files are kept.
+const ROTATE_AT: u64 = 8 << 20;
+
+/// A line of the log.
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    /// µs since the epoch.
+    wall_us: i64,
+    /// `before` or `after`.
+    phase: &'static str,
+    uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sudo_user: Option<String>,
+    pid: u32,
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a Outcome>,
+}
+
+/// Why the log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit log {} cannot be written: {error}", path.display())]
+pub(super) struct AuditError {
+    path: PathBuf,
+    error: std::io::Error,
+}
+
+impl AuditError {
+    /// No space left: what it takes is room, and an action that makes room is not to be refused for it.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self.error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// The open log.
+pub(super) struct Audit {
+    path: PathBuf,
+    file: File,
+}
+
+impl Audit {
+    /// Opens the log, and moves one that is too long out of the way.
+    pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
+        let failed = |error| AuditError { path: path.to_owned(), error };
+        if let Some(directory) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        }
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > ROTATE_AT) {
+            std::fs::rename(path, path.with_extension("jsonl.1")).map_err(failed)?;
+        }
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes a line and waits until it is on the disk.
+    pub(super) fn write(
+        &mut self,
+        wall: Wall,
+        plan: &Plan,
+        outcome: Option<&Outcome>,
+    ) -> Result<(), AuditError> {
+        let entry = Entry {
+            wall_us: wall.0,
+            phase: if outcome.is_some() { "after" } else { "before" },
+            uid: rustix::process::getuid().as_raw(),
+            sudo_user: std::env::var("SUDO_USER").ok(),
+            pid: std::process::id(),
+            plan,
+            outcome,
+        };
+        let written = serde_json::to_vec(&entry).map_err(std::io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            // One write: lines of two programs do not mix.
+            self.file.write_all(&line)?;
+            self.file.sync_data()
+        });
+        written.map_err(|error| AuditError { path: self.path.clone(), error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_too_long_moves_out_of_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kgtop/audit.jsonl");
+        drop(Audit::open(&path).unwrap());
+        File::options().write(true).open(&path).unwrap().set_len(ROTATE_AT + 1).unwrap();
+        drop(Audit::open(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+        assert_eq!(std::fs::metadata(path.with_extension("jsonl.1")).unwrap().len(), ROTATE_AT + 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! `kgtop events` and `kgtop explain`.
+
+use super::commands::Usage;
+use crate::analysis::events::EventLog;
+use crate::analysis::xid;
+use crate::cli::{ReportFormat, Subject};
+use crate::model::{EventSource, RawEvent};
+use crate::report;
+use crate::sources::kernel_log::{Journal, Kmsg, Next, Saved, read_saved};
+use crate::sources::root::Root;
+use crate::units::Clock;
+use color_eyre::eyre::{Context, Result, bail};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Decodes this boot's events, or those of saved logs. What could not be read is told on standard error, and the
+/// status is then 1.
+pub(super) fn events(
+    root: &Root,
+    files: &[PathBuf],
+    boot: Option<i32>,
+    format: ReportFormat,
+    clock: Clock,
+) -> Result<ExitCode> {
+    let mut log = EventLog::default();
+    let mut skipped = Vec::new();
+    let mut take = |event: RawEvent| {
+        log.push(&event, None);
+    };
+    match boot {
+        Some(_) if !root.is_live() => {
+            bail!(Usage("--boot reads this machine's journal: not below --root".into()))
+        }
+        Some(boot) => journal(boot, &mut take, &mut skipped)?,
+        None if files.is_empty() => this_boot(root, clock, &mut take, &mut skipped)?,
+        None => {}
+    }
+    for path in files {
+        match saved(path, clock, &mut take).wrap_err_with(|| path.display().to_string()) {
+            Ok(None) => {}
+            Ok(Some(what)) => skipped.push(format!("{}: {what}", path.display())),
+            Err(error) => skipped.push(format!("{error:#}")),
+        }
+    }
+    print(&match format {
+        ReportFormat::Text => report::events_text(log.incidents()),
+        ReportFormat::Json => report::events_json(log.incidents(), &skipped),
+    });
+    for what in &skipped {
+        let _closed = std::io::stderr().write_all(format!("kgtop: {what}\n").as_bytes());
+    }
+    Ok(ExitCode::from(u8::from(!skipped.is_empty())))
+}
+
+fn saved(path: &Path, clock: Clock, each: &mut dyn FnMut(RawEvent)) -> Result<Option<String>> {
+    let how = Saved {
+        source: EventSource::File,
+        zone: jiff::tz::TimeZone::system(),
+        now: (clock.wall)(),
+        boot: None,
+    };
+    let reader: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path)?)
+    };
+    Ok(read_saved(reader, &how, each)?.text())
+}
+
+fn this_boot(
+    root: &Root,
+    clock: Clock,
+    each: &mut dyn FnMut(RawEvent),
+    skipped: &mut Vec<String>,
+) -> Result<()> {
+    let read = Kmsg::open(root, clock).and_then(|mut log| {
+        let mut overruns = 0_u32;
+        loop {
+            match log.read_next()? {
+                Next::Event(event) => each(event),
+                Next::Overrun => overruns += 1,
+                Next::Idle => return Ok(overruns),
+            }
+        }
+    });
+    match read {
+        Ok(0) => return Ok(()),
+        Ok(overruns) => skipped.push(format!("/dev/kmsg was overrun {overruns} times: lines are missing")),
+        Err(error) if !root.is_live() => bail!("{error}"),
+        Err(error) => {
+            journal(0, each, skipped).wrap_err_with(|| error.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn journal(boot: i32, each: &mut dyn FnMut(RawEvent), skipped: &mut Vec<String>) -> Result<()> {
+    let mut journal = Journal::of_boot(boot)?;
+    while let Some(event) = journal.read_next() {
+        each(event);
+    }
+    if !journal.said_anything() {
+        skipped.push("the journal shows no kernel messages of that boot to this user".into());
+    }
+    Ok(())
+}
+
+/// The catalogue entry of a code.
+pub(super) fn explain(subject: Subject, code: &str) -> Result<ExitCode> {
+    let number = || {
+        code.parse::<u32>()
+            .map_err(|error| Usage(format!("{code}: {error}: give the number of the log line")))
+    };
+    let text = match subject {
+        Subject::Xid => match xid::xid(number()?) {
+            Some(entry) => report::explain_xid(entry),
+            None => bail!("Xid {code} is not in the catalogue, which ends at {}", xid::LAST),
+        },
+        Subject::Sxid => {
+            let number = number()?;
+            report::explain_sxid(number, xid::sxid(number))
+        }
+        Subject::Throttle => report::explain_throttle(code).ok_or_else(|| {
+            Usage(format!("{code}: neither a mask (0x44) nor the name of a reason (sw_power_cap)"))
+        })?,
+    };
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// To standard output; a closed pipe is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

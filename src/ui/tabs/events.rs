@@ -1,0 +1,219 @@
+//! Tab 5: what the kernel and the driver reported, decoded.
+
+use super::{View, first_row};
+use crate::analysis::events::Incident;
+use crate::app::events::{Filter, Intent};
+use crate::app::{Message, Motion, State};
+use crate::model::SourceState;
+use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::overlays::wrapped;
+use crate::ui::theme::Role;
+use crate::ui::widgets::Pen;
+use crate::ui::words;
+use crossterm::event::KeyCode;
+use ratatui::layout::{Position, Rect};
+
+pub(super) const VIEW: View =
+    View { render, keys: &KEYS, hit, moved: |motion| Message::Events(Intent::Move(motion)) };
+
+macro_rules! bind {
+    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
+        Binding {
+            keys: &$keys,
+            label: $label,
+            short: $short,
+            help: $help,
+            message: || Message::Events($intent),
+        }
+    };
+}
+
+static KEYS: Context = Context {
+    name: "Events",
+    bindings: &[
+        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
+        bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
+        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
+        bind!(
+            [key(KeyCode::Home), ch('g')],
+            "Home",
+            "",
+            "to the newest (also g)",
+            Intent::Move(Motion::First)
+        ),
+        bind!([key(KeyCode::End), ch('G')], "End", "", "to the oldest (also G)", Intent::Move(Motion::Last)),
+        bind!([key(KeyCode::Enter)], "Enter", "raw lines", "everything about it, as logged", Intent::ShowRaw),
+        bind!(
+            [ch('f')],
+            "f",
+            "filter",
+            "all, warnings and worse, critical, of the selected GPU",
+            Intent::NextFilter
+        ),
+    ],
+};
+
+/// Source, headings, rows, and beneath them what the selected one means.
+struct Parts {
+    source: Rect,
+    headings: Rect,
+    rows: Rect,
+    detail: Rect,
+}
+
+/// The detail stands beneath the list where the screen is high enough for both.
+const DETAIL: u16 = 7;
+/// Time of day, mark and GPU before the text.
+const TIME: u16 = 9;
+const GPU: u16 = 9;
+const COUNT: u16 = 6;
+
+fn parts(area: Rect) -> Parts {
+    let detail = if area.height >= 2 * DETAIL { DETAIL } else { 0 };
+    let row = |y: u16, height: u16| Rect { y, height, ..area };
+    let head = area.height.min(2);
+    Parts {
+        source: row(area.y, head.min(1)),
+        headings: row(area.y + head.min(1), head.saturating_sub(1)),
+        rows: row(area.y + head, area.height - head - detail),
+        detail: row(area.bottom() - detail, detail),
+    }
+}
+
+fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    let parts = parts(area);
+    let shown = state.incidents_shown();
+    let selected = state.selected_incident(&shown);
+    source(state, shown.len(), parts.source, pen);
+    if parts.headings.height > 0 {
+        let (x, y) = (area.x + 2, parts.headings.y);
+        pen.text(x, y, area.width.saturating_sub(2), "time", Role::Muted);
+        pen.text(x + TIME, y, area.width.saturating_sub(2 + TIME), "device", Role::Muted);
+        pen.text(x + TIME + GPU, y, area.width.saturating_sub(2 + TIME + GPU), "event", Role::Muted);
+    }
+    let first = first_row(selected, shown.len(), usize::from(parts.rows.height));
+    let lines = parts.rows.top()..parts.rows.bottom();
+    for (y, (place, incident)) in lines.zip(shown.iter().enumerate().skip(first)) {
+        row(state, incident, Rect { y, height: 1, ..area }, pen);
+        if place == selected {
+            pen.over(Rect { y, height: 1, ..area }, Role::Selection);
+        }
+    }
+    if shown.is_empty() && parts.rows.height > 0 {
+        let text = match state.events.filter {
+            Filter::All => "no event was reported",
+            _ => "no such event; f changes the filter",
+        };
+        pen.text(area.x + 2, parts.rows.y, area.width.saturating_sub(2), text, Role::Muted);
+    }
+    if let Some(incident) = shown.get(selected) {
+        detail(state, incident, parts.detail, pen);
+    }
+}
+
+/// Where the events come from, and what that hides.
+fn source(state: &State, count: usize, area: Rect, pen: &mut Pen<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let width = |x: u16| area.right().saturating_sub(x);
+    let incidents = if count == 1 { "incident" } else { "incidents" };
+    let text = format!("{count} {incidents}, {}", state.events.filter.name());
+    let x = pen.text(area.x + 2, area.y, area.width.saturating_sub(2), &text, Role::Muted);
+    let sources = state.snapshot().map(|snapshot| snapshot.sources.as_slice()).unwrap_or_default();
+    let Some(log) = sources.iter().find(|source| &*source.name == "kernel_log") else { return };
+    let (mark, role) = match log.state {
+        SourceState::Ok => ("✓", Role::BadgeOk),
+        SourceState::Degraded => ("!", Role::BadgeDegraded),
+        SourceState::Unavailable => ("✗", Role::BadgeUnavailable),
+    };
+    let reason = if log.reason.is_empty() { "kernel log" } else { &log.reason };
+    pen.text(x, area.y, width(x), &format!("  {mark} {reason}"), role);
+}
+
+fn row(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
+    let (mark, role) = words::mark(incident.severity);
+    let end = area.right();
+    let room = |x: u16| end.saturating_sub(x);
+    pen.text(area.x, area.y, 1, if incident.user_space { "u" } else { mark }, role);
+    let mut x = area.x + 2;
+    pen.text(x, area.y, (TIME - 1).min(room(x)), &time(state, incident), Role::Muted);
+    x += TIME;
+    pen.text(x, area.y, (GPU - 1).min(room(x)), &device(incident), Role::Text);
+    x += GPU;
+    let counted = incident.count > 1 && room(x) > 4 * COUNT;
+    let text = if counted { room(x) - COUNT } else { room(x) };
+    let role = if incident.user_space { Role::Muted } else { role };
+    pen.text(x, area.y, text, &incident.summary, role);
+    if counted {
+        pen.right(end - COUNT, area.y, COUNT, &format!("×{}", incident.count), Role::Muted);
+    }
+}
+
+fn time(state: &State, incident: &Incident) -> String {
+    if incident.first.wall.0 == 0 {
+        return format!("+{}s", incident.first.mono.seconds());
+    }
+    let text = words::time_of_day(incident.first.wall.0, state.settings.utc_offset_seconds);
+    text.chars().take(usize::from(TIME - 1)).collect()
+}
+
+/// The GPU's number, or the end of the address.
+fn device(incident: &Incident) -> String {
+    match (incident.gpu_index, incident.pci) {
+        (Some(index), _) => format!("GPU {index}"),
+        (None, Some(pci)) => format!("{:02x}:{:02x}", pci.bus, pci.device),
+        (None, None) => "–".into(),
+    }
+}
+
+fn detail(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let (_, role) = words::mark(incident.severity);
+    pen.rule(area.x, area.y, area.width, "What it means");
+    let mut lines: Vec<(String, Role)> = Vec::new();
+    let columns = area.width.saturating_sub(4);
+    let mut add =
+        |text: &str, role: Role| lines.extend(wrapped(text, columns).into_iter().map(|l| (l, role)));
+    add(&incident.summary, role);
+    if let Some(process) = incident.process_text() {
+        let ended = incident.blamed.is_some_and(|key| {
+            let process = state.snapshot().and_then(|shown| shown.processes.iter().find(|p| p.key == key));
+            process.is_some_and(|process| process.ended.is_some())
+        });
+        add(&format!("process {process}{}", if ended { ", ended" } else { "" }), Role::Text);
+    }
+    if !incident.advice.is_empty() {
+        add(&incident.advice, Role::Strong);
+    }
+    if !incident.consequences.is_empty() {
+        let list: Vec<String> =
+            incident.consequences.iter().map(|(code, count)| format!("Xid {code} × {count}")).collect();
+        add(&format!("followed by {}", list.join(", ")), Role::Muted);
+    }
+    if let Some((immediate, investigatory)) = incident.actions {
+        add(&format!("NVIDIA: {immediate} at once, {investigatory} to investigate"), Role::Muted);
+    }
+    for (y, (text, role)) in (area.y + 1..area.bottom()).zip(&lines) {
+        pen.text(area.x + 2, y, columns, text, *role);
+    }
+}
+
+fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    let parts = parts(area);
+    if !parts.rows.contains(position) {
+        return None;
+    }
+    let shown = state.incidents_shown();
+    let selected = state.selected_incident(&shown);
+    let first = first_row(selected, shown.len(), usize::from(parts.rows.height));
+    let place = first + usize::from(position.y - parts.rows.y);
+    if place >= shown.len() {
+        return None;
+    }
+    let intent = if place == selected { Intent::ShowRaw } else { Intent::SelectRow(place) };
+    Some(Message::Events(intent))
+}

@@ -1,0 +1,369 @@
+//! `kgtop act` against the stand-in driver library: what is sent, what is refused, what is written down.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
+
+#[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod stand_in;
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const BOOT: &str = "11111111-2222-3333-4444-555555555555";
+const UUID: &str = "GPU-00000000-0000-4000-8000-000000000001";
+const ADDRESS: &str = "0000:00:06.0";
+
+const ONE_H200: &str = "title = \"one\"\nduration_seconds = 60\nend = \"loop\"\n[host]\nhostname = \"node\"\n\
+    cpus = 4\nmemory_gib = 16\n[[gpu]]\nmodel = \"h200\"\npci = [\"0000:00:06.0\"]\n";
+
+/// A machine of its own: a root for `/proc`, the audit log and the locks, a scenario, and a log of what was set.
+struct Machine {
+    directory: TempDir,
+}
+
+impl Machine {
+    fn new(faults: &str) -> Self {
+        let machine = Self { directory: tempfile::tempdir().unwrap() };
+        let kernel = machine.path("root/proc/sys/kernel");
+        std::fs::create_dir_all(kernel.join("random")).unwrap();
+        std::fs::write(kernel.join("random/boot_id"), format!("{BOOT}\n")).unwrap();
+        std::fs::write(kernel.join("hostname"), "node\n").unwrap();
+        std::fs::write(machine.path("scenario.toml"), format!("{ONE_H200}{faults}")).unwrap();
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+        command
+            .arg("act")
+            .args(arguments)
+            .arg("--nvml-lib")
+            .arg(stand_in::stand_in_library())
+            .arg("--root")
+            .arg(self.path("root"))
+            .env("KGTOP_STAND_IN", self.path("scenario.toml"))
+            .env("KGTOP_STAND_IN_LOG", self.path("set.log"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env_remove("KGTOP_READ_ONLY")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn act(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Gives a plan to the child that carries plans out.
+    fn child(&self, plan: &str) -> Output {
+        let mut child = self
+            .command(&["--plan", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    fn plan(&self, arguments: &[&str]) -> String {
+        let mut all = arguments.to_vec();
+        all.extend(["--dry-run", "--format", "json"]);
+        let plans: Value = serde_json::from_slice(&self.act(&all).stdout).unwrap();
+        plans[0].to_string()
+    }
+
+    /// What the driver was told, call by call.
+    fn sent(&self) -> String {
+        std::fs::read_to_string(self.path("set.log")).unwrap_or_default()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("root/var/log/kgtop/audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Runs an action; as anybody but root it is refused for that, and the test ends there.
+fn acted(machine: &Machine, arguments: &[&str]) -> Option<Output> {
+    let output = machine.act(arguments);
+    if is_root() {
+        return Some(output);
+    }
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("only root"), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+    None
+}
+
+#[test]
+fn a_confirmed_power_limit_is_sent_once_read_back_and_written_down_before_and_after() {
+    let machine = Machine::new("");
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", UUID, "--yes"]) else { return };
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("done: read back: 250 W"), "{}", text(&output));
+    assert_eq!(machine.sent(), "nvmlDeviceSetPowerManagementLimit 0 250000\n");
+    let audit = machine.audit();
+    assert_eq!(
+        audit.iter().map(|line| line["phase"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["before", "after"]
+    );
+    assert_eq!(audit[1]["outcome"]["verified"], "read back: 250 W");
+    assert_eq!(audit[0]["plan"]["expected"], "700 W");
+}
+
+#[test]
+fn a_dry_run_and_an_unconfirmed_plan_send_nothing() {
+    let machine = Machine::new("");
+    let dry = machine.act(&["power-limit", "80%", "--gpu", "0", "--dry-run"]);
+    assert!(text(&dry).contains("700 W → 560 W"), "{}", text(&dry));
+    assert!(text(&dry).contains("nvidia-smi -i 00000000:00:06.0 -pl 560"), "{}", text(&dry));
+    let unconfirmed = machine.act(&["power-limit", "250", "--gpu", "0"]);
+    assert!(!unconfirmed.status.success());
+    assert_eq!(machine.sent(), "");
+    assert_eq!(machine.audit().len(), 0);
+}
+
+#[test]
+fn out_of_range_and_unknown_gpus_are_refused_with_what_would_be_right() {
+    let machine = Machine::new("");
+    for watts in ["199", "701", "100000000"] {
+        let output = machine.act(&["power-limit", watts, "--gpu", "0", "--yes"]);
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+        assert!(text(&output).contains("200 W to 700 W can be set"), "{}", text(&output));
+    }
+    for wanted in ["7", "GPU-9", "MIG-0123", "0000:99:00.0"] {
+        let output = machine.act(&["power-limit", "250", "--gpu", wanted, "--yes"]);
+        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+        assert!(text(&output).contains(UUID) && text(&output).contains(ADDRESS), "{}", text(&output));
+    }
+    let unnamed = machine.act(&["power-limit", "250", "--yes"]);
+    assert!(text(&unnamed).contains("--all"), "{}", text(&unnamed));
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn what_cannot_be_taken_back_needs_the_target_repeated() {
+    let machine = Machine::new("");
+    let clear = ["ecc-clear", "volatile", "--gpu", "0", "--yes"];
+    if acted(&machine, &clear).is_none() {
+        return;
+    }
+    assert_eq!(machine.sent(), "");
+    let wrong = machine.act(&[&clear[..], &["--force-destructive", "0000:41:00.0"]].concat());
+    assert_eq!(wrong.status.code(), Some(64), "{}", text(&wrong));
+    assert_eq!(machine.sent(), "");
+    let right = machine.act(&[&clear[..], &["--force-destructive", "00000000:00:06.0"]].concat());
+    assert_eq!(right.status.code(), Some(0), "{}", text(&right));
+    assert_eq!(machine.sent(), "nvmlDeviceClearEccErrorCounts 0 0\n");
+    assert_eq!(machine.audit()[0]["plan"]["expected"], "0 corrected, 0 uncorrected");
+}
+
+#[test]
+fn read_only_removes_actions_by_flag_and_by_environment() {
+    let machine = Machine::new("");
+    let flag = machine.act(&["power-limit", "250", "--gpu", "0", "--yes", "--read-only"]);
+    let variable = machine
+        .command(&["power-limit", "250", "--gpu", "0", "--yes"])
+        .env("KGTOP_READ_ONLY", "1")
+        .output()
+        .unwrap();
+    for output in [flag, variable] {
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    }
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn the_drivers_refusal_is_named_and_the_value_is_the_drivers() {
+    let fault =
+        "[[fault]]\ncall = \"nvmlDeviceSetPowerManagementLimit\"\nkind = \"error\"\ncode = 4\nfrom = 0\n";
+    let machine = Machine::new(fault);
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]) else { return };
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("NO_PERMISSION"), "{}", text(&output));
+    assert!(text(&output).contains("it is 700 W now"), "{}", text(&output));
+    assert_eq!(machine.audit()[1]["outcome"]["outcome"], "failed");
+}
+
+#[test]
+fn a_value_that_does_not_stick_is_a_failure() {
+    let fault =
+        "[[fault]]\ncall = \"nvmlDeviceGetPowerManagementLimit\"\nkind = \"value\"\nvalue = 700\nfrom = 0\n";
+    let machine = Machine::new(fault);
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]) else { return };
+    assert_eq!(machine.sent(), "nvmlDeviceSetPowerManagementLimit 0 250000\n", "{}", text(&output));
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("is not 250 W"), "{}", text(&output));
+}
+
+#[test]
+fn a_gpu_that_is_lost_during_the_change_fails_with_what_to_do() {
+    let fault =
+        "[[fault]]\ncall = \"nvmlDeviceSetPowerManagementLimit\"\nkind = \"error\"\ncode = 15\nfrom = 0\n";
+    let machine = Machine::new(fault);
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]) else { return };
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("GPU_IS_LOST") && text(&output).contains("reboot"), "{}", text(&output));
+}
+
+#[test]
+fn an_edited_plan_a_plan_of_another_boot_and_no_plan_are_refused() {
+    let machine = Machine::new("");
+    let plan = machine.plan(&["power-limit", "250", "--gpu", "0"]);
+    let edited = plan.replace("\"milliwatts\":250000", "\"milliwatts\":650000");
+    assert_ne!(edited, plan);
+    let refused = |output: Output, why: &str| {
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+        assert!(text(&output).contains(why), "{why}: {}", text(&output));
+    };
+    refused(machine.child(&edited), "edited");
+    refused(machine.child("not a plan"), "not a plan");
+    refused(machine.child(""), "not a plan");
+    let boot_id = machine.path("root/proc/sys/kernel/random/boot_id");
+    std::fs::write(boot_id, "99999999-2222-3333-4444-555555555555\n").unwrap();
+    refused(machine.child(&plan), "another boot");
+    assert_eq!(machine.sent(), "");
+    assert_eq!(machine.audit().len(), 0);
+}
+
+#[test]
+fn the_second_of_two_kgtops_is_told_who_acts() {
+    let machine = Machine::new("");
+    let plan = machine.plan(&["power-limit", "250", "--gpu", "0"]);
+    let locks = machine.path("root/run/kgtop");
+    std::fs::create_dir_all(&locks).unwrap();
+    let lock = std::fs::File::create(locks.join(format!("{UUID}.lock"))).unwrap();
+    (&lock).write_all(b"PID 4711, since 1").unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let output = machine.child(&plan);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("PID 4711"), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_done() {
+    let machine = Machine::new("");
+    std::fs::create_dir_all(machine.path("root/var/log")).unwrap();
+    std::fs::write(machine.path("root/var/log/kgtop"), "a file where the directory should be").unwrap();
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]) else { return };
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("audit log"), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn an_expected_value_that_is_another_refuses() {
+    let machine = Machine::new("");
+    let arguments = ["power-limit", "250", "--gpu", UUID, "--yes", "--expect", "600 W"];
+    let output = machine.act(&arguments);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("700 W, not 600 W"), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn every_setting_is_read_back() {
+    let machine = Machine::new("");
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&["persistence", "off"], "nvmlDeviceSetPersistenceMode 0 0", "read back: off"),
+        (&["compute-mode", "prohibited"], "nvmlDeviceSetComputeMode 0 2", "read back: prohibited"),
+        (
+            &["clocks", "--graphics", "300,1200"],
+            "nvmlDeviceSetGpuLockedClocks 0 300 1200",
+            "not above 1200 MHz",
+        ),
+        (
+            &["clocks", "--memory", "3201"],
+            "nvmlDeviceSetMemoryLockedClocks 0 3201 3201",
+            "not above 3201 MHz",
+        ),
+        (&["clocks", "--reset", "memory"], "nvmlDeviceResetMemoryLockedClocks 0", "no call that reads"),
+    ];
+    for (action, call, said) in cases {
+        let arguments = [action, &["--gpu", "0", "--yes"]].concat();
+        let Some(output) = acted(&machine, &arguments) else { return };
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert!(text(&output).contains(said), "{said}: {}", text(&output));
+        assert_eq!(machine.sent().lines().last(), Some(call));
+    }
+}
+
+#[test]
+fn a_unit_is_printed_and_nothing_is_set() {
+    let machine = Machine::new("");
+    let output = machine.act(&["power-limit", "300", "--gpu", "0", "--print-unit"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let unit = String::from_utf8(output.stdout).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/nvidia-smi -i 00000000:00:06.0 -pl 300\n"), "{unit}");
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn a_pid_on_no_gpu_is_refused() {
+    let machine = Machine::new("");
+    let output = machine.act(&["signal", &std::process::id().to_string(), "--signal", "KILL", "--yes"]);
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+    assert!(text(&output).contains("on no GPU"), "{}", text(&output));
+}
+
+#[test]
+fn a_full_disk_refuses_what_cannot_be_taken_back_and_nothing_else() {
+    let machine = Machine::new("");
+    let log = machine.path("root/var/log/kgtop");
+    std::fs::create_dir_all(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", log.join("audit.jsonl")).unwrap();
+    let clear = ["ecc-clear", "aggregate", "--gpu", "0", "--yes", "--force-destructive", ADDRESS];
+    let Some(refused) = acted(&machine, &clear) else { return };
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(text(&refused).contains("No space left"), "{}", text(&refused));
+    assert_eq!(machine.sent(), "");
+    let small = machine.act(&["power-limit", "250", "--gpu", "0", "--yes"]);
+    assert_eq!(small.status.code(), Some(0), "{}", text(&small));
+    assert!(text(&small).contains("No space left"), "{}", text(&small));
+}
+
+#[test]
+fn root_loads_no_library_that_others_can_write() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new("");
+    let copy = machine.path("libnvml.so");
+    std::fs::copy(stand_in::stand_in_library(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .args(["act", "power-limit", "250", "--gpu", "0", "--yes", "--nvml-lib"])
+        .arg(&copy)
+        .arg("--root")
+        .arg(machine.path("root"))
+        .env("KGTOP_STAND_IN", machine.path("scenario.toml"))
+        .env("KGTOP_STAND_IN_LOG", machine.path("set.log"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}

@@ -1,0 +1,287 @@
+//! The command line without a screen: exit statuses, messages, and what becomes of bad input.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+#[path = "support/pty.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod pty;
+#[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod stand_in;
+
+use pty::Pty;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: i32 = 64;
+
+fn kgtop() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+    command
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
+        .env(
+            "KGTOP_STAND_IN",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/one-h200.toml"),
+        )
+        .stdin(Stdio::null());
+    command
+}
+
+/// kgtop on the stand-in.
+fn on_stand_in() -> Command {
+    let mut command = kgtop();
+    command.arg("--nvml-lib").arg(stand_in::stand_in_library());
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn written(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Runs it in a terminal of its own to the end; gives its status and all that it wrote.
+fn in_terminal(arguments: &[&OsStr]) -> (Option<i32>, String) {
+    let mut pty = Pty::kgtop(arguments, 160, 50, &[]);
+    let (status, _) = pty.wait_exit();
+    // Past the exit there is nothing to wait for but the last bytes.
+    let text = pty.wait_for("a message", |screen| !screen.trim().is_empty());
+    (status.code(), text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn an_interval_out_of_range_is_refused_with_the_range() {
+    for bad in ["0", "-1", "abc", "61", "nan", ""] {
+        let output = kgtop().arg(format!("--interval={bad}")).arg("snapshot").output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{bad:?}");
+        assert!(stderr(&output).contains("0.1 to 60"), "{bad:?}: {}", stderr(&output));
+    }
+    // A number below zero looks like an option where it stands alone.
+    let output = kgtop().args(["--interval", "-1", "snapshot"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stderr(&output).contains("0.1 to 60"), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_usage_has_its_own_status() {
+    let cases: [&[&str]; 5] =
+        [&["--nonsense"], &["nonsense"], &["replay"], &["record"], &["snapshot", "--format", "x"]];
+    for arguments in cases {
+        let output = kgtop().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{arguments:?}: {}", stderr(&output));
+    }
+    for arguments in [["--help"], ["--version"]] {
+        let output = kgtop().args(arguments).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_screen_without_a_terminal_is_refused_with_what_to_use() {
+    let output = kgtop().output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stderr(&output).contains("kgtop snapshot"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_config_with_an_unknown_key_names_file_line_and_the_nearest_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "config.toml", "theme = \"dark\"\nintervall = 2\n");
+    let output = kgtop().arg("--config").arg(&file).arg("snapshot").output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    let text = stderr(&output);
+    assert!(text.contains(&format!("{}:2", file.display())) && text.contains("interval"), "{text}");
+    let output = kgtop().args(["--config", "/nonexistent/config.toml", "snapshot"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stderr(&output).contains("/nonexistent/config.toml"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_theme_with_an_unknown_key_names_file_line_and_the_nearest_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let dark =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("themes/dark.toml")).unwrap();
+    let (line, known) = dark
+        .lines()
+        .enumerate()
+        .find_map(|(line, text)| Some((line + 1, text.strip_prefix("critical")?)))
+        .expect("dark has the role critical");
+    let broken = dark.replacen(&format!("critical{known}"), &format!("kritical{known}"), 1);
+    let file = written(directory.path(), "mine.toml", &broken);
+    let (status, text) = in_terminal(&[OsStr::new("demo"), OsStr::new("--theme"), file.as_os_str()]);
+    assert_eq!(status, Some(USAGE), "{text}");
+    assert!(text.contains(&format!("{}:{line}", file.display())), "{text}");
+    assert!(text.contains("kritical") && text.contains("critical"), "{text}");
+    let (status, text) = in_terminal(&["demo", "--theme", "drak"].map(OsStr::new));
+    assert_eq!(status, Some(USAGE), "{text}");
+    assert!(text.contains("dark, light, high-contrast"), "{text}");
+}
+
+#[test]
+fn a_scenario_with_an_unknown_key_names_file_line_and_the_nearest_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nduration_seconds = 60\n[[gpu]]\nmodel = \"h100\"\nlaod = \"full\"\n";
+    let file = written(directory.path(), "mine.toml", text);
+    let (status, text) = in_terminal(&[OsStr::new("replay"), file.as_os_str()]);
+    assert_eq!(status, Some(USAGE), "{text}");
+    assert!(text.contains(&format!("{}:5", file.display())), "{text}");
+    assert!(text.contains("laod") && text.contains("load"), "{text}");
+}
+
+#[test]
+fn what_is_no_recording_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "notes.txt", "not a recording\n");
+    for path in [file.as_os_str(), OsStr::new("/nonexistent/one.kgtop")] {
+        let (status, text) = in_terminal(&[OsStr::new("replay"), path]);
+        assert_eq!(status, Some(USAGE), "{text}");
+        assert!(text.contains(&*path.to_string_lossy()), "{text}");
+    }
+}
+
+/// A recording of a second and a half.
+fn recording(directory: &Path) -> PathBuf {
+    let file = directory.join("one.kgtop");
+    let mut command = on_stand_in();
+    command.args(["record", "--seconds", "1.5", "--interval", "0.2", "--output"]).arg(&file);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    file
+}
+
+#[test]
+fn a_recording_that_was_cut_off_replays_up_to_the_damage_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = recording(directory.path());
+    let mut bytes = std::fs::read(&file).unwrap();
+    // A second block, of which the end is missing: the file ends in the middle of it.
+    bytes.extend_from_within(..bytes.len() / 2);
+    let cut = bytes.len();
+    std::fs::write(&file, bytes).unwrap();
+    let mut pty = Pty::kgtop(&[OsStr::new("replay"), file.as_os_str()], 160, 50, &[]);
+    pty.wait_for("data, the end, and where it is damaged", |screen| {
+        let text = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        screen.contains("H200")
+            && screen.contains("■ replay")
+            && text.contains(&format!("damaged at byte {cut}"))
+    });
+    pty.keys("q");
+    assert!(pty.wait_exit().0.success());
+}
+
+#[test]
+fn a_stream_of_a_newer_version_says_which_it_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = "{\"kind\":\"header\",\"format\":2,\"kgtop\":\"3.1.0\"}\n";
+    let file = written(directory.path(), "new.jsonl", line);
+    let (status, text) = in_terminal(&[OsStr::new("replay"), file.as_os_str()]);
+    assert_eq!(status, Some(USAGE), "{text}");
+    assert!(text.contains("format version 2") && text.contains("3.1.0"), "{text}");
+    // Through a pipe it is known only when the screen is up.
+    let mut command = Command::new("setsid");
+    let script = "\"$0\" replay - <\"$1\"";
+    command.args(["--ctty", "sh", "-c", script, env!("CARGO_BIN_EXE_kgtop")]).arg(&file);
+    let mut pty = Pty::spawn(command, 160, 50, &[]);
+    pty.wait_for("the end of the stream", |screen| screen.contains("The source ended"));
+    pty.keys("E");
+    pty.wait_for("the version", |screen| screen.contains("format version 2") && screen.contains("3.1.0"));
+    pty.keys("\x03");
+    pty.wait_exit();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let script =
+        "\"$0\" stream --interval 0.1 --nvml-lib \"$1\" | head -n 1; echo \"status ${PIPESTATUS[0]}\"";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_kgtop")])
+        .arg(stand_in::stand_in_library())
+        .env("KGTOP_STAND_IN", "healthy-1xh200")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.starts_with("{\"kind\":\"header\"") && text.contains("status 0"), "{text}");
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_recording_is_never_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "there.kgtop", "mine");
+    let output = on_stand_in().args(["record", "--seconds", "1", "-o"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains(&*file.to_string_lossy()) && text.contains("exists already"), "{text}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn a_full_disk_is_told_and_fails() {
+    let mut command = on_stand_in();
+    command.args(["record", "--seconds", "1", "--interval", "0.2", "-o", "/dev/full"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("/dev/full") && text.contains("No space left"), "{text}");
+}
+
+#[test]
+fn a_library_that_is_none_is_named_and_the_host_is_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "lib.so", "not a library\n");
+    let output = kgtop()
+        .arg("--nvml-lib")
+        .arg(&file)
+        .args(["--interval", "0.2", "snapshot", "--format", "json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = json.to_string();
+    assert!(text.contains("is not an NVML library") && text.contains(&*file.to_string_lossy()), "{text}");
+    assert!(text.contains("\"host\""), "{text}");
+}
+
+#[test]
+fn a_snapshot_of_the_stand_in_comes_in_every_form() {
+    for format in ["json", "csv", "text"] {
+        let output =
+            on_stand_in().args(["--interval", "0.2", "snapshot", "--format", format]).output().unwrap();
+        assert!(output.status.success(), "{format}: {}", stderr(&output));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("NVIDIA H200"), "{format}");
+    }
+    let output = on_stand_in().args(["--interval", "0.2", "export"]).output().unwrap();
+    assert!(output.status.success() && !output.stdout.is_empty(), "{}", stderr(&output));
+}
+
+#[test]
+fn the_demos_are_listed_and_another_name_is_refused_with_them() {
+    let output = kgtop().args(["demo", "--list"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"incident-8xh100") && names.len() > 1, "{text}");
+    let (status, text) = in_terminal(&["demo", "tea"].map(OsStr::new));
+    assert_eq!(status, Some(USAGE), "{text}");
+    assert!(names.iter().all(|name| text.contains(name)), "{text}");
+}
+
+#[test]
+fn a_root_that_is_not_there_is_named() {
+    let output = kgtop().args(["--root", "/nonexistent/root", "snapshot"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("/nonexistent/root"), "{}", stderr(&output));
+}

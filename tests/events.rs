@@ -1,0 +1,105 @@
+//! A line in the kernel log reaches the screen decoded; the commands that read saved logs.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
+
+#[path = "support/pty.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod pty;
+#[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod stand_in;
+
+use pty::Pty;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const XID: &str =
+    "[ 12.000000] NVRM: Xid (PCI:0000:3b:00): 79, pid=4711, name=python3, GPU has fallen off the bus.\n";
+
+#[test]
+fn a_line_written_to_the_pipe_below_a_root_is_on_the_screen_decoded() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("dev")).unwrap();
+    let path = root.path().join("dev/kmsg");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let library = stand_in::stand_in_library();
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/one-h200.toml");
+    let arguments: [&OsStr; 6] = [
+        OsStr::new("--root"),
+        root.path().as_os_str(),
+        OsStr::new("--nvml-lib"),
+        library.as_os_str(),
+        OsStr::new("--tab"),
+        OsStr::new("events"),
+    ];
+    let mut pty = Pty::kgtop(&arguments, 120, 30, &[("KGTOP_STAND_IN", scenario.as_os_str())]);
+    pty.wait_for("the empty list and its source", |screen| {
+        screen.contains("no event was reported") && screen.contains("/dev/kmsg")
+    });
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    pipe.write_all(XID.as_bytes()).unwrap();
+    pty.wait_for("the decoded Xid and what to do", |screen| {
+        screen.contains("Xid 79: The GPU has fallen off the bus") && screen.contains("python3 (pid 4711)")
+    });
+    pty.keys("\r");
+    pty.wait_for("the line as it was logged", |screen| {
+        screen.contains("as it was logged") && screen.contains("NVRM: Xid (PCI:0000:3b:00): 79")
+    });
+    pty.keys("\x1bq");
+}
+
+fn events(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .arg("events")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_saved_log_on_standard_input_is_decoded_as_json() {
+    let output = events(&["--format", "json", "-"], format!("{XID}usb 1-1: hello\n").as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let event = &json["events"][0];
+    assert_eq!(json["events"].as_array().unwrap().len(), 1);
+    assert_eq!((&event["kind"], &event["code"]), (&"xid".into(), &79.into()));
+    assert_eq!((&event["pci_bus_id"], &event["pid"]), (&"0000:3b:00".into(), &4711.into()));
+    assert_eq!((&event["severity"], &event["count"]), (&"critical".into(), &1.into()));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_and_the_others_are_read() {
+    let output = events(&["/nonexistent/kern.log", "-"], XID.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/kern.log"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Xid 79"));
+}
+
+#[test]
+fn a_code_is_explained_and_nonsense_is_wrong_usage() {
+    let explain = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_kgtop")).arg("explain").args(arguments).output().unwrap()
+    };
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text(&explain(&["xid", "79"])).contains("GPU_HAS_FALLEN_OFF_THE_BUS"));
+    assert!(text(&explain(&["throttle", "0x44"])).contains("hw_thermal_slowdown"));
+    assert_eq!(explain(&["xid", "seventy"]).status.code(), Some(64));
+    assert_eq!(explain(&["throttle", "hot"]).status.code(), Some(64));
+}
