@@ -383,8 +383,12 @@ fn tabs_by_number_and_around() {
     press(&mut state, "2");
     assert_eq!(state.tab(), Tab::Processes);
     press(&mut state, "\t");
-    assert_eq!(state.tab(), Tab::Gpus);
+    assert_eq!(Some(&state.tab()), Tab::ALL.get(2));
     press(&mut state, "⇥");
+    assert_eq!(state.tab(), Tab::Processes);
+    press(&mut state, "⇥⇥");
+    assert_eq!(Some(&state.tab()), Tab::ALL.last());
+    press(&mut state, "\t2");
     assert_eq!(state.tab(), Tab::Processes);
     press(&mut state, "9");
     assert_eq!(state.tab(), Tab::Processes);

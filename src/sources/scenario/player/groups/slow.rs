@@ -2,8 +2,9 @@
 
 use super::{Reader, on_gpu};
 use crate::model::{Absence, Health, MigInstance, NvLink, Reading};
-use crate::sources::scenario::ProcessRig;
+use crate::sources::scenario::{GpuRig, ProcessRig};
 use crate::units::{Bytes, Joules, Percent, Watts};
+use std::sync::Arc;
 
 impl Reader<'_> {
     pub(super) fn health(&self) -> Health {
@@ -83,13 +84,25 @@ impl Reader<'_> {
                         "nvmlDeviceGetNvLinkRemoteDeviceType",
                         if self.gpu.preset.nvswitch { 2 } else { 0 },
                     ),
-                    remote_pci: Err(Absence::NotSupported),
+                    remote_pci: self.remote_pci(link),
                     replay_errors: self.read("nvmlDeviceGetNvLinkErrorCounter", 0),
                     recovery_errors: self.read("nvmlDeviceGetNvLinkErrorCounter", 0),
                     crc_errors: self.read("nvmlDeviceGetNvLinkErrorCounter", errors),
                 }
             })
             .collect()
+    }
+
+    /// Behind a switch no address is known; without, the links are dealt out to the other linked GPUs in equal runs,
+    /// as the stand-in for the driver does.
+    fn remote_pci(&self, link: u32) -> Reading<Arc<str>> {
+        if self.gpu.preset.nvswitch {
+            return Err(Absence::NotSupported);
+        }
+        let linked = |peer: &&GpuRig| peer.index != self.gpu.index && peer.preset.nvlinks > 0;
+        let peers: Vec<&GpuRig> = self.player.scenario.gpus().iter().filter(linked).collect();
+        let turn = link as usize * peers.len() / self.gpu.preset.nvlinks.max(1) as usize;
+        peers.get(turn).map(|peer| peer.pci.as_str().into()).ok_or(Absence::NotSupported)
     }
 
     pub(super) fn mig(&self, here: &[&ProcessRig]) -> Reading<Vec<MigInstance>> {
