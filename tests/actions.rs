@@ -9,10 +9,14 @@
     reason = "a test may panic"
 )]
 
+#[path = "support/pty.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod pty;
 #[path = "support/stand_in.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;
 
+use pty::Pty;
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
@@ -366,4 +370,33 @@ fn root_loads_no_library_that_others_can_write() {
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert_eq!(machine.sent(), "");
+}
+
+/// The action on a terminal, with what is answered to its question; its exit status.
+fn answered(machine: &Machine, arguments: &[&str], question: &str, answer: &str) -> Option<i32> {
+    let mut pty = Pty::spawn(machine.command(arguments), 120, 40, &[]);
+    pty.wait_for("the question", |screen| screen.contains(question));
+    pty.keys(answer);
+    pty.wait_exit().0.code()
+}
+
+#[test]
+fn on_a_terminal_a_small_change_takes_a_y_and_a_destructive_one_the_bus_address() {
+    if !is_root() {
+        return; // refused before any question, as every test above shows
+    }
+    let machine = Machine::new("");
+    let limit = ["power-limit", "250", "--gpu", "0"];
+    for no in ["n\r", "\r", "00:06\r"] {
+        assert_eq!(answered(&machine, &limit, "y/N", no), Some(3), "{no}");
+    }
+    let clear = ["ecc-clear", "volatile", "--gpu", "0"];
+    for no in ["y\r", "yes\r", "\r", "00:07\r", "0000:00:06.0\r"] {
+        assert_eq!(answered(&machine, &clear, "Type 00:06", no), Some(3), "{no}");
+    }
+    assert_eq!(machine.sent(), "");
+    assert_eq!(answered(&machine, &limit, "y/N", "y\r"), Some(0));
+    assert_eq!(answered(&machine, &clear, "Type 00:06", "00:06\r"), Some(0));
+    let sent = "nvmlDeviceSetPowerManagementLimit 0 250000\nnvmlDeviceClearEccErrorCounts 0 0\n";
+    assert_eq!(machine.sent(), sent);
 }

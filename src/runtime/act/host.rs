@@ -101,3 +101,43 @@ pub(super) fn has_ended(root: &Root, pid: u32) -> bool {
     let process = ProcessReader::new(root.clone()).read(&[pid]).into_iter().next();
     process.is_none_or(|process| process.state.is_ok_and(|state| ['Z', 'X'].contains(&state)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A made-up `/proc` with one process, 42, whose `NSpid` and open file are given.
+    fn machine(ns_pid: &str, open: &str) -> (tempfile::TempDir, Root, u64) {
+        let directory = tempfile::tempdir().unwrap();
+        let proc = directory.path().join("proc");
+        std::fs::create_dir_all(proc.join("self/ns")).unwrap();
+        symlink("pid:[4026531836]", proc.join("self/ns/pid")).unwrap();
+        std::fs::create_dir_all(proc.join("42/fd")).unwrap();
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let (_, rest) = own.split_once(' ').unwrap();
+        std::fs::write(proc.join("42/stat"), format!("42 {rest}")).unwrap();
+        std::fs::write(proc.join("42/status"), format!("Name:\tpython\nNSpid:\t{ns_pid}\n")).unwrap();
+        symlink(open, proc.join("42/fd/3")).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let start = start_of(&root, 42).unwrap();
+        (directory, root, start)
+    }
+
+    #[test]
+    fn a_process_is_proven_by_its_start_its_namespace_and_a_device_file() {
+        let (_kept, root, start) = machine("42\t7", "/dev/nvidia-uvm");
+        assert_eq!(prove(&root, DEVICE_FILES, 42, start), Ok(()));
+        assert_eq!(prove(&root, DEVICE_FILES, 42, start + 1), Err(NotProven::Reused(42)));
+        assert_eq!(prove(&root, DEVICE_FILES, 43, start), Err(NotProven::Gone(43)));
+    }
+
+    #[test]
+    fn a_number_that_names_another_local_process_proves_nothing() {
+        let (_kept, root, start) = machine("42", "/dev/null");
+        assert_eq!(prove(&root, DEVICE_FILES, 42, start), Err(NotProven::NoDevice(42)));
+        let (_kept, root, start) = machine("9042\t42", "/dev/nvidia0");
+        let other = NotProven::OtherNamespace(42, "9042".to_owned());
+        assert_eq!(prove(&root, DEVICE_FILES, 42, start), Err(other));
+    }
+}
