@@ -1,7 +1,29 @@
 //! Findings: what is wrong, with which GPU, since when, on what evidence, and what to do.
+//!
+//! A rule is an entry of data ([`Rule`]): its check looks at one snapshot, [`Judge`] does the rest for all rules
+//! alike: how long a finding must hold before it is told, how long it is told after it was last seen, since when it
+//! holds, and which finding another one covers.
 
-use crate::model::{GpuId, GpuState, Snapshot};
-use crate::units::{Mono, format_age};
+mod health;
+mod heat;
+mod incident;
+mod link;
+mod load;
+mod memory;
+mod rule;
+mod setup;
+mod siblings;
+mod state;
+
+pub use rule::{Context, Finding, Rule};
+
+use super::events::Incident;
+use crate::model::{GpuId, Snapshot};
+use crate::units::Mono;
+use memory::Memory;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +48,23 @@ impl Severity {
     }
 }
 
+/// Where the evidence of a finding is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// The GPUs.
+    Gpus,
+    /// The processes.
+    Processes,
+    /// Links and affinities.
+    Topology,
+    /// Clock events, power and heat.
+    Limits,
+    /// The kernel log.
+    Events,
+    /// The layers from the bus to the container.
+    Doctor,
+}
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -35,6 +74,10 @@ pub struct Verdict {
     pub severity: Severity,
     /// The GPU it is about; `None` for the host or the driver.
     pub gpu: Option<GpuId>,
+    /// Other GPUs that it concerns: the ones that wait behind a stalled one.
+    pub others: Vec<GpuId>,
+    /// Where to look.
+    pub area: Area,
     /// One sentence, the GPU's number in it.
     pub summary: String,
     /// What was read that says so.
@@ -45,66 +88,115 @@ pub struct Verdict {
     pub since: Mono,
 }
 
-/// The fold from snapshots to findings: remembers since when each holds.
-#[derive(Clone, Debug, Default)]
-pub struct Judge {}
-
-impl Judge {
-    /// Judges one snapshot; the worst finding first.
-    pub fn push(&mut self, snapshot: &Snapshot) -> Vec<Verdict> {
-        let mut found = Vec::new();
-        for gpu in &snapshot.gpus {
-            let label = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
-            match (gpu.state, &gpu.stuck) {
-                (GpuState::Lost, _) => found.push(Verdict {
-                    rule: "gpu_lost",
-                    severity: Severity::Critical,
-                    gpu: Some(gpu.id.clone()),
-                    summary: format!("GPU {label} is lost: the driver can no longer reach it"),
-                    evidence: "NVML answers GPU_IS_LOST (15)".into(),
-                    advice: "A reset cannot bring it back. Drain the node and reboot it; if it is lost again, \
-                             check power, seating and cooling, then replace it."
-                        .into(),
-                    since: gpu.state_since,
-                }),
-                (GpuState::Stalled, Some(call)) => found.push(Verdict {
-                    rule: "gpu_stalled",
-                    severity: Severity::Critical,
-                    gpu: Some(gpu.id.clone()),
-                    summary: format!(
-                        "GPU {label}: driver call {} has not returned for {}",
-                        call.call,
-                        format_age(snapshot.mono.since(call.since))
-                    ),
-                    evidence: call.wait_channel.as_ref().map_or_else(
-                        || format!("{} entered and not left", call.call),
-                        |channel| format!("{} waits in {channel}", call.call),
-                    ),
-                    advice: "Look for Xid 45, 79, 119 or 120 in the kernel log. The processes on this GPU may not \
-                             be killable; plan a reboot of the node."
-                        .into(),
-                    since: call.since,
-                }),
-                _ => {}
-            }
-        }
-        for call in &snapshot.stuck {
-            found.push(Verdict {
-                rule: "driver_stalled",
-                severity: Severity::Critical,
-                gpu: None,
-                summary: format!(
-                    "Driver call {} has not returned for {}",
-                    call.call,
-                    format_age(snapshot.mono.since(call.since))
-                ),
-                evidence: format!("{} entered and not left", call.call),
-                advice: "Look in the kernel log for GSP timeouts (Xid 119). Starting more monitors makes it worse."
-                    .into(),
-                since: call.since,
-            });
-        }
-        found.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
-        found
+impl Verdict {
+    /// Whether it is about that GPU.
+    #[must_use]
+    pub fn concerns(&self, gpu: &GpuId) -> bool {
+        self.gpu.as_ref() == Some(gpu) || self.others.contains(gpu)
     }
 }
+
+/// All rules, in the order in which findings of one severity and age are told.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    [
+        state::RULES,
+        incident::RULES,
+        health::RULES,
+        heat::RULES,
+        link::RULES,
+        setup::RULES,
+        load::RULES,
+        siblings::RULES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What a finding is remembered by: the rule, the GPU, and the thing beside a GPU (a port).
+type Key = (&'static str, Option<GpuId>, String);
+
+#[derive(Clone, Debug)]
+struct Held {
+    first: Mono,
+    last: Mono,
+    told: bool,
+    verdict: Verdict,
+}
+
+/// The fold from snapshots to findings: remembers since when each holds.
+#[derive(Clone, Debug, Default)]
+pub struct Judge {
+    held: BTreeMap<Key, Held>,
+    memory: Memory,
+}
+
+impl Judge {
+    /// Judges one snapshot; the worst finding first, of equally bad ones the oldest.
+    pub fn push(&mut self, snapshot: &Snapshot) -> Vec<Verdict> {
+        self.push_with(snapshot, &[])
+    }
+
+    /// The same, with what the kernel log told.
+    pub fn push_with(&mut self, snapshot: &Snapshot, incidents: &[&Incident]) -> Vec<Verdict> {
+        self.memory.learn(snapshot);
+        let context = Context { snapshot, incidents, memory: &self.memory };
+        let now = snapshot.mono;
+        let mut seen = BTreeSet::new();
+        for rule in rules() {
+            for finding in (rule.check)(&context) {
+                let key = (rule.id, finding.gpu.clone(), finding.subject.clone());
+                seen.insert(key.clone());
+                hold(&mut self.held, key, rule, finding, now);
+            }
+        }
+        self.held.retain(|key, held| {
+            seen.contains(key) || held.told && now.since(held.last) < clear_after(key.0) && now >= held.last
+        });
+        self.told()
+    }
+
+    fn told(&self) -> Vec<Verdict> {
+        let told: Vec<&Verdict> =
+            self.held.values().filter(|held| held.told).map(|held| &held.verdict).collect();
+        let covered = |verdict: &Verdict| {
+            told.iter().any(|other| {
+                other.gpu == verdict.gpu
+                    && by_id(other.rule).is_some_and(|rule| rule.covers.contains(&verdict.rule))
+            })
+        };
+        let mut verdicts: Vec<Verdict> =
+            told.iter().filter(|verdict| !covered(verdict)).map(|&verdict| verdict.clone()).collect();
+        let place = |id: &str| rules().position(|rule| rule.id == id);
+        verdicts.sort_by_key(|verdict| (Reverse(verdict.severity), verdict.since, place(verdict.rule)));
+        verdicts
+    }
+}
+
+fn hold(held: &mut BTreeMap<Key, Held>, key: Key, rule: &Rule, finding: Finding, now: Mono) {
+    let first = held.get(&key).map_or(now, |held| held.first);
+    let since = finding.since.unwrap_or(first);
+    let verdict = Verdict {
+        rule: rule.id,
+        severity: finding.severity.unwrap_or(rule.severity),
+        gpu: finding.gpu,
+        others: finding.others,
+        area: rule.area,
+        summary: finding.summary,
+        evidence: finding.evidence,
+        advice: finding.advice.unwrap_or_else(|| rule.advice.to_owned()),
+        since,
+    };
+    let told = now.since(first) >= rule.raise_after;
+    held.insert(key, Held { first, last: now, told, verdict });
+}
+
+fn by_id(id: &str) -> Option<&'static Rule> {
+    rules().find(|rule| rule.id == id)
+}
+
+fn clear_after(id: &str) -> Duration {
+    by_id(id).map_or(Duration::ZERO, |rule| rule.clear_after)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What the kernel log says and no reading shows.
+
+use super::rule::{Context, Finding, Rule};
+use super::{Area, Severity};
+use crate::analysis::events::Incident;
+use crate::analysis::kernel_log::Kind;
+use crate::units::Mono;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Xid of an ECC error that was contained to one process.
+const CONTAINED: u32 = 94;
+/// Xid of one that was not.
+const UNCONTAINED: u32 = 95;
+
+const fn rule(
+    id: &'static str,
+    severity: Severity,
+    threshold: &'static str,
+    advice: &'static str,
+    check: fn(&Context<'_>) -> Vec<Finding>,
+) -> Rule {
+    Rule {
+        id,
+        severity,
+        area: Area::Events,
+        needs: "the kernel log",
+        threshold,
+        advice,
+        raise_after: Duration::ZERO,
+        clear_after: Duration::ZERO,
+        covers: &[],
+        check,
+    }
+}
+
+pub(super) const RULES: &[Rule] = &[
+    rule(
+        "uncontained_ecc",
+        Severity::Critical,
+        "Xid 95 since boot (NVIDIA Xid catalogue)",
+        "All work on this GPU may be corrupt. Drain the node, reset the GPU, run a field diagnostic.",
+        |context| xid(context, UNCONTAINED, "an uncorrected memory error was not contained"),
+    ),
+    rule(
+        "fatal_sxid",
+        Severity::Critical,
+        "an SXid that the driver calls fatal",
+        "An NVSwitch failed: stop the jobs on all GPUs, reset GPUs and switches together, restart the Fabric Manager.",
+        |context| {
+            trusted(context, |incident| incident.kind == Kind::Sxid && incident.fatal == Some(true))
+                .into_iter()
+                .map(|incident| {
+                    let address = incident.pci.map_or_else(String::new, |pci| format!(" of {pci}"));
+                    let code = incident.code.unwrap_or_default();
+                    Finding {
+                        subject: format!("{code}{address}"),
+                        ..told(incident, format!("NVSwitch{address}: fatal SXid {code}"))
+                    }
+                })
+                .collect()
+        },
+    ),
+    rule(
+        "contained_ecc",
+        Severity::Warning,
+        "Xid 94 since boot (NVIDIA Xid catalogue)",
+        "The process that used the page was ended; others may go on. Reset the GPU when it suits.",
+        |context| xid(context, CONTAINED, "an uncorrected memory error, contained to one process"),
+    ),
+];
+
+/// What happened on this boot, was written by the kernel, and is no later than the snapshot.
+fn trusted<'a>(context: &Context<'a>, is: impl Fn(&Incident) -> bool) -> Vec<&'a Incident> {
+    let now = context.snapshot.mono;
+    let incidents = context.incidents.iter().copied();
+    incidents
+        .filter(|incident| {
+            !incident.user_space && incident.first.mono.0 != 0 && incident.first.mono <= now && is(incident)
+        })
+        .collect()
+}
+
+fn told(incident: &Incident, summary: String) -> Finding {
+    Finding {
+        gpu: incident.gpu.clone(),
+        summary,
+        evidence: incident.raw.first().map_or_else(|| incident.summary.clone(), ToString::to_string),
+        since: Some(Mono(incident.first.mono.0)),
+        ..Finding::default()
+    }
+}
+
+/// One finding per GPU, with the number of incidents.
+fn xid(context: &Context<'_>, code: u32, fact: &str) -> Vec<Finding> {
+    let mut by_gpu: BTreeMap<_, (&Incident, u32)> = BTreeMap::new();
+    let is_that = |incident: &Incident| {
+        incident.kind == Kind::Xid
+            && (incident.code == Some(code) || incident.consequences.contains_key(&code))
+    };
+    for incident in trusted(context, is_that) {
+        let place = incident.gpu.clone().map_or_else(|| format!("{:?}", incident.pci), |id| id.to_string());
+        by_gpu.entry(place).or_insert((incident, 0)).1 += incident.count;
+    }
+    let findings = by_gpu.into_values().map(|(incident, count)| {
+        let gpu = incident.gpu_index.map_or_else(
+            || incident.pci.map_or_else(|| "GPU ?".to_owned(), |pci| format!("GPU at {pci}")),
+            |index| format!("GPU {index}"),
+        );
+        let who = incident.process_text().map_or_else(String::new, |process| format!(", {process}"));
+        let times = if count > 1 { format!(", {count} times") } else { String::new() };
+        told(incident, format!("{gpu}: {fact} (Xid {code}{who}{times})"))
+    });
+    findings.collect()
+}
