@@ -15,6 +15,7 @@ mod process;
 mod reading;
 mod sample;
 mod snapshot;
+mod storage;
 
 pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
@@ -33,4 +34,8 @@ pub use sample::{
 };
 pub use snapshot::{
     Gpu, GpuRates, HostView, Process, ProcessGpu, ReasonSeconds, Snapshot, Throttle, Unattributed,
+};
+pub use storage::{
+    Dataset, DatasetCounters, PoolSpace, PoolStatus, Scan, ScanFunction, ScanState, Vdev, ZfsCache,
+    ZfsKernel, ZfsPoolState, hit_ratio,
 };

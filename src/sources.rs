@@ -9,3 +9,4 @@ pub mod processes;
 pub mod recording;
 pub mod root;
 pub mod scenario;
+pub mod zfs;
