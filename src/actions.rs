@@ -1,1 +1,32 @@
-//! Placeholder.
+//! What can be done to a GPU or a process, as a [`Plan`] that is read before anything happens. Pure: a plan is made
+//! from facts that were read elsewhere, and carried out elsewhere (`runtime::act`).
+//!
+//! * [`Change`]: what is wanted. [`Plan`]: what that would do here, to whom, at what cost, and why it would be refused.
+//! * [`plan_gpu`] and [`plan_process`] make plans; both are called again, on facts read anew, before anything is sent.
+//! * [`select_gpus`] finds the GPU that was meant, or names the candidates.
+
+mod change;
+mod check;
+mod facts;
+mod gpu;
+mod lasting;
+mod plan;
+mod process;
+mod progress;
+mod rows;
+mod select;
+
+pub use change::{Change, ClockDomain, ComputeMode, EccCounters, SIGNALS, signal_number};
+pub use facts::{GpuFacts, HolderFacts, HostFacts, ProcessTarget};
+pub use gpu::plan_gpu;
+pub use lasting::{Unit, power_unit};
+pub use plan::{
+    Fit, FitError, Loss, PLAN_FORMAT, Plan, PlanError, Refusal, RefusalKind, STALE_AFTER, Target, Weight,
+};
+pub use process::plan_process;
+pub use progress::{Outcome, Progress};
+pub use rows::{Row, gpu_command, smi_address};
+pub use select::{SelectError, Selected, select_gpus};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,10 @@
 //! with their source; catalogues are data in `assets/`.
 
 pub mod clock_events;
+pub mod events;
+pub mod kernel_log;
+pub mod topology;
 pub mod verdict;
+pub mod xid;
 
 pub use verdict::{Judge, Severity, Verdict};

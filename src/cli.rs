@@ -99,6 +99,9 @@ pub enum Command {
         /// Run as the monitor's collector: PID of the parent
         #[arg(long, hide = true, value_name = "PPID")]
         child: Option<i32>,
+        /// Wait for a laptop's GPU to fall asleep before the driver is opened
+        #[arg(long, hide = true)]
+        let_sleep: bool,
     },
     /// Print one snapshot and exit
     Snapshot {

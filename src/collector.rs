@@ -10,8 +10,11 @@ mod control;
 mod driver;
 mod gpu;
 mod host;
+mod sleep;
+mod topology;
 mod writer;
 
+pub use driver::LET_SLEEP;
 pub use writer::Output;
 use writer::line;
 
@@ -47,6 +50,8 @@ pub struct Options {
     pub use_nvml: bool,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
     pub parent: Option<i32>,
+    /// The predecessor left so that a laptop's GPU can sleep: wait for that before the driver is opened.
+    pub let_sleep: bool,
     /// Stop after this many samples.
     pub samples: Option<u64>,
 }
@@ -67,6 +72,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut assembler = Assembler::new(options.root.clone(), clock);
     driver::start(options, &shared);
     host::start(&options.root, &shared);
+    topology::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

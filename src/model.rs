@@ -16,6 +16,7 @@ mod reading;
 mod sample;
 mod snapshot;
 mod storage;
+mod topology;
 
 pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
@@ -39,3 +40,4 @@ pub use storage::{
     Dataset, DatasetCounters, PoolSpace, PoolStatus, Scan, ScanFunction, ScanState, Vdev, ZfsCache,
     ZfsKernel, ZfsPoolState, hit_ratio,
 };
+pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};

@@ -9,4 +9,5 @@ pub mod processes;
 pub mod recording;
 pub mod root;
 pub mod scenario;
+pub mod topology;
 pub mod zfs;

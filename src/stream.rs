@@ -11,6 +11,7 @@ mod json;
 mod leaves;
 mod reader;
 mod records;
+mod topology;
 mod wire;
 
 use crate::model::Record;
@@ -125,6 +126,7 @@ fn decode_json(json: &Json<'_>) -> Result<Option<Record>, DecodeError> {
 pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     let mut objects = records::objects();
     objects.extend(groups::objects());
+    objects.extend(topology::objects());
     objects
 }
 

@@ -4,7 +4,9 @@ use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
-use crate::model::{Demand, Deriver, Gpu, Header, History, Inventory, ProcessKey, Snapshot, StuckCall};
+use crate::model::{
+    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+};
 use crate::units::Mono;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -275,7 +277,11 @@ impl State {
     pub(crate) fn without_driver(&self) -> bool {
         let problem = |inventory: &Inventory| inventory.driver.problem.is_some();
         match self.snapshot() {
-            Some(snapshot) => snapshot.gpus.is_empty() && problem(&snapshot.inventory),
+            // Devices that only the bus knows stand among the GPUs: the page lists them, and says why.
+            Some(snapshot) => {
+                let unserved = |gpu: &Gpu| matches!(gpu.state, GpuState::NoDriver | GpuState::PassedThrough);
+                snapshot.gpus.iter().all(unserved) && problem(&snapshot.inventory)
+            }
             None => self
                 .inventory
                 .as_ref()

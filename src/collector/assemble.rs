@@ -97,6 +97,7 @@ fn inventory(board: &Board) -> Inventory {
         gpus: board.gpus.iter().filter_map(|gpu| gpu.info.clone()).collect(),
         pci: board.pci.clone(),
         processes: board.facts.values().cloned().collect(),
+        topology: board.topology.inventory(),
     }
 }
 

@@ -20,7 +20,10 @@ pub(super) struct Shared {
     /// Time between samples.
     pub(super) interval: Duration,
     board: Mutex<Board>,
+    /// Something was posted: for the tick and for whoever waits for the others.
     posted: Condvar,
+    /// A round began: for the readers. Apart from `posted`, since eight GPUs post dozens of times a second.
+    began: Condvar,
 }
 
 /// Everything posted since the last tick.
@@ -38,6 +41,8 @@ pub(super) struct Board {
     pub(super) driver: Driver,
     /// NVIDIA devices on the bus.
     pub(super) pci: Vec<PciDevice>,
+    /// Where the devices are.
+    pub(super) topology: super::topology::Parts,
     /// The host's side of the GPU processes.
     pub(super) processes: Option<Grouped<Vec<HostProcess>>>,
     /// Static facts of the GPU processes.
@@ -76,7 +81,13 @@ impl Shared {
     pub(super) fn new(clock: Clock, interval: Duration) -> Arc<Self> {
         // Until a monitor says what it shows, everything is wanted: a recording has no screen.
         let board = Board { demand: Demand::all(), round: 1, ..Board::default() };
-        Arc::new(Self { clock, interval, board: Mutex::new(board), posted: Condvar::new() })
+        Arc::new(Self {
+            clock,
+            interval,
+            board: Mutex::new(board),
+            posted: Condvar::new(),
+            began: Condvar::new(),
+        })
     }
 
     /// The board. A thread that panicked while it held the board left plain data behind: go on with it.
@@ -93,36 +104,36 @@ impl Shared {
 
     /// Begins the next round.
     pub(super) fn begin_round(&self, round: u64) {
-        self.post(|board| board.round = round);
+        self.board().round = round;
+        self.began.notify_all();
     }
 
     /// Waits until every thread that is not stuck has posted for `round`, but no longer than `patience`.
     pub(super) fn wait_for_round(&self, round: u64, patience: Duration) {
-        self.wait(patience, |board, now| board.complete(round, now) || board.leaving.is_some());
+        let done = |board: &Board, now| board.complete(round, now) || board.leaving.is_some();
+        self.wait(&self.posted, patience, done);
     }
 
     /// Waits, without limit, for a round after `done`; then, no longer than `patience`, for the GPUs' process
     /// lists of that round. Gives the round.
     pub(super) fn next_lists(&self, done: u64, patience: Duration) -> u64 {
         let board = self.board();
-        let board = self
-            .posted
-            .wait_while(board, |board| board.round <= done)
-            .unwrap_or_else(PoisonError::into_inner);
+        let board =
+            self.began.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
         let round = board.round;
         drop(board);
-        self.wait(patience, |board, now| board.lists_complete(round, now));
+        self.wait(&self.posted, patience, |board, now| board.lists_complete(round, now));
         round
     }
 
     /// Waits, without limit, for a round after `done`, or until `deadline`. Gives the round.
     pub(super) fn round_or_deadline(&self, done: u64, deadline: Mono) -> u64 {
         let patience = deadline.since((self.clock.mono)());
-        self.wait(patience, |board, _| board.round > done);
+        self.wait(&self.began, patience, |board, _| board.round > done);
         self.board().round
     }
 
-    fn wait(&self, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {
+    fn wait(&self, event: &Condvar, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {
         let deadline = (self.clock.mono)().plus(patience);
         let mut board = self.board();
         loop {
@@ -131,7 +142,7 @@ impl Shared {
                 return;
             }
             let (guard, _timeout) =
-                self.posted.wait_timeout(board, deadline.since(now)).unwrap_or_else(PoisonError::into_inner);
+                event.wait_timeout(board, deadline.since(now)).unwrap_or_else(PoisonError::into_inner);
             board = guard;
         }
     }

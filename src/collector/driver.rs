@@ -1,6 +1,7 @@
 //! Opening the driver: on a thread of its own, since `nvmlInit` may never return; then one thread per GPU.
 
 use super::board::{GpuSlot, Shared};
+use super::sleep::{Idleness, SLEEP_LOOKS};
 use super::writer::spawn;
 use super::{Options, gpu};
 use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
@@ -16,18 +17,23 @@ use std::time::Duration;
 /// module is still the one that was opened.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Why a collector leaves an idle laptop's GPU; its successor is told.
+pub const LET_SLEEP: &str = "let_sleep";
+
 pub(super) fn start(options: &Options, shared: &Arc<Shared>) {
     let root = options.root.clone();
     let library = options.library.clone();
     let use_nvml = options.use_nvml;
+    let let_sleep = options.let_sleep;
     let shared = Arc::clone(shared);
-    spawn("driver", move || Opener { root, library, use_nvml, shared }.run());
+    spawn("driver", move || Opener { root, library, use_nvml, let_sleep, shared }.run());
 }
 
 struct Opener {
     root: Root,
     library: Option<PathBuf>,
     use_nvml: bool,
+    let_sleep: bool,
     shared: Arc<Shared>,
 }
 
@@ -35,12 +41,17 @@ impl Opener {
     fn run(&self) {
         let caller = Caller::new(self.shared.clock);
         self.shared.post(|board| board.others.push(caller.slot()));
+        let mut looks = 0;
         let module = loop {
             let module = self.look_around();
+            looks += 1;
             if !self.use_nvml {
                 self.without_driver(None);
             } else if self.asleep() {
+                looks = SLEEP_LOOKS;
                 self.show_asleep();
+            } else if self.let_sleep && looks < SLEEP_LOOKS && self.would_sleep() {
+                self.show_falling_asleep();
             } else {
                 match nvml::open(self.library.as_deref(), &caller) {
                     Ok(session) => {
@@ -72,6 +83,18 @@ impl Opener {
 
     fn asleep(&self) -> bool {
         !pci::asleep(&self.shared.board().pci).is_empty()
+    }
+
+    fn would_sleep(&self) -> bool {
+        self.shared.board().pci.iter().any(|device| pci::would_sleep(&self.root, device))
+    }
+
+    fn show_falling_asleep(&self) {
+        self.show_places();
+        self.shared.post(|board| {
+            board.opened = true;
+            board.source("nvml", SourceState::Unavailable, "the idle GPU was let go, so that it can sleep");
+        });
     }
 
     fn show_asleep(&self) {
@@ -139,6 +162,7 @@ impl Opener {
             board.gpus.extend(places);
         });
         self.shared.post(|board| board.opened = true);
+        super::topology::ask_driver(*session, &self.shared);
     }
 
     fn start_gpu(&self, device: Device, session: Session) {
@@ -187,6 +211,9 @@ impl Opener {
     /// new ones: begin again with a fresh process.
     fn watch(&self, opened: &Reading<Arc<str>>) {
         let mut addresses = self.addresses();
+        let mut idleness = Idleness::default();
+        // One that did not fall asleep when it was let go is held awake by somebody else: that is tried once.
+        let may_sleep = !self.let_sleep && self.would_sleep();
         loop {
             self.pause();
             let module = self.look_around();
@@ -200,6 +227,11 @@ impl Opener {
                 return;
             }
             addresses = now;
+            let busy = !self.shared.board().pids().is_empty();
+            if may_sleep && idleness.look(busy) {
+                self.shared.leave(LET_SLEEP, true);
+                return;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Static data: what is sent once, on change, and at the start of each block of a recording.
 
 use super::group::readings;
-use super::{Absence, GpuId, ProcessFacts, Reading};
+use super::{Absence, GpuId, ProcessFacts, Reading, Topology};
 use crate::units::{Celsius, Megahertz, Mono, Wall, Watts};
 use std::sync::Arc;
 
@@ -226,6 +226,8 @@ pub struct Inventory {
     pub pci: Vec<PciDevice>,
     /// What does not change about the GPU processes of now.
     pub processes: Vec<ProcessFacts>,
+    /// Where the devices are; `None` until it was read, and from writers that did not know it.
+    pub topology: Option<Box<Topology>>,
 }
 
 impl Default for Inventory {
@@ -236,6 +238,7 @@ impl Default for Inventory {
             gpus: Vec::new(),
             pci: Vec::new(),
             processes: Vec::new(),
+            topology: None,
         }
     }
 }

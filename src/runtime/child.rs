@@ -4,6 +4,7 @@
 //! cannot die (a thread in uninterruptible sleep) is shown, not doubled.
 
 use super::feed::{Command, FeedEvent};
+use crate::collector::LET_SLEEP;
 use crate::model::{Bye, Demand, Record};
 use crate::stream;
 use crate::stream::control::{self, Control};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::task::JoinHandle;
 
 /// The running binary itself, also when the file on disk was replaced by an upgrade.
 const SELF: &str = "/proc/self/exe";
@@ -39,45 +41,68 @@ pub(super) struct CollectorTask {
 /// How a collector's life ended.
 struct End {
     reason: String,
-    at_once: bool,
-    stay_down: bool,
+    then: Then,
+}
+
+impl End {
+    fn new(reason: impl Into<String>, then: Then) -> Self {
+        Self { reason: reason.into(), then }
+    }
+}
+
+/// What follows a collector's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// A fresh one, now.
+    AtOnce { let_sleep: bool },
+    /// A fresh one, later.
+    BackOff,
+    /// None.
+    StayDown,
 }
 
 impl CollectorTask {
     pub(super) async fn run(mut self) {
         let mut delay = BACK_OFF.0;
         let mut demand = None;
+        let mut let_sleep = false;
         loop {
             let started = (self.clock.mono)();
-            let end = match self.spawn() {
+            let end = match self.spawn(let_sleep) {
                 Ok(child) => self.live(child, &mut demand).await,
-                Err(error) => End {
-                    reason: format!("the collector could not be started: {error}"),
-                    at_once: false,
-                    stay_down: false,
-                },
+                Err(error) => End::new(format!("the collector could not be started: {error}"), Then::BackOff),
             };
-            if (self.clock.mono)().since(started) >= HEALTHY {
+            let lived = (self.clock.mono)().since(started);
+            if lived >= HEALTHY {
                 delay = BACK_OFF.0;
             }
-            let wait = if end.at_once { Duration::ZERO } else { delay };
-            let restarting_in = (!end.stay_down).then_some(wait);
+            let wait = match end.then {
+                // One that wants a successor as soon as it has begun would spin.
+                Then::AtOnce { .. } if lived >= BACK_OFF.0 => Duration::ZERO,
+                _ => delay,
+            };
+            let restarting_in = (end.then != Then::StayDown).then_some(wait);
             if self.events.send(FeedEvent::Ended { reason: end.reason, restarting_in }).await.is_err() {
                 return;
             }
-            if end.stay_down {
-                // Nothing more will come; hold the channels open, so that the screen stays with what it has.
-                while self.commands.recv().await.is_some() {}
-                return;
+            match end.then {
+                Then::StayDown => {
+                    // Nothing more will come; hold the channels open, so that the screen stays with what it has.
+                    while self.commands.recv().await.is_some() {}
+                    return;
+                }
+                Then::AtOnce { let_sleep: wanted } => let_sleep = wanted,
+                Then::BackOff => let_sleep = false,
             }
             tokio::time::sleep(wait).await;
             delay = (delay * 2).min(BACK_OFF.1);
         }
     }
 
-    fn spawn(&self) -> std::io::Result<Child> {
+    fn spawn(&self, let_sleep: bool) -> std::io::Result<Child> {
         tokio::process::Command::new(SELF)
             .args(&self.arguments)
+            .args(let_sleep.then_some("--let-sleep"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -90,7 +115,7 @@ impl CollectorTask {
         let (Some(stdout), Some(stderr), Some(mut stdin)) =
             (child.stdout.take(), child.stderr.take(), child.stdin.take())
         else {
-            return End { reason: "the collector has no pipes".into(), at_once: false, stay_down: true };
+            return End::new("the collector has no pipes", Then::StayDown);
         };
         tokio::spawn(follow_stderr(stderr, self.events.clone()));
         if let Some(demand) = demand {
@@ -107,17 +132,30 @@ impl CollectorTask {
                     }
                     Some(Command::Restart) => {
                         drop(stdin);
-                        let bye = reader.await.ok().flatten();
+                        let bye = self.silence(&mut child, reader).await;
                         let end = self.reap(child, pid, bye).await;
-                        return End { at_once: true, stay_down: false, ..end };
+                        return End { then: Then::AtOnce { let_sleep: false }, ..end };
                     }
                     Some(_for_a_replay) => {}
-                    None => return End { reason: "the monitor left".into(), at_once: false, stay_down: true },
+                    None => return End::new("the monitor left", Then::StayDown),
                 },
             }
         };
         drop(stdin);
         self.reap(child, pid, bye).await
+    }
+
+    /// Waits for a collector that was told to leave to close its output. One that does not (it is stopped, or its
+    /// last record does not fit into the pipe) is killed.
+    async fn silence(&self, child: &mut Child, mut reader: JoinHandle<Option<Bye>>) -> Option<Bye> {
+        match tokio::time::timeout(REAP_PATIENCE, &mut reader).await {
+            Ok(bye) => bye.ok().flatten(),
+            Err(_elapsed) => {
+                // A process in uninterruptible sleep survives this too: `reap` says that it lingers.
+                let _gone = child.start_kill();
+                None
+            }
+        }
     }
 
     /// Waits for the process to be gone; says so when it lingers, and goes on waiting.
@@ -132,24 +170,15 @@ impl CollectorTask {
             }
         };
         match (bye, status) {
-            (Some(bye), _) if bye.restart => End {
-                reason: format!("the collector begins anew: {}", bye.reason),
-                at_once: true,
-                stay_down: false,
-            },
-            (Some(bye), _) => End {
-                reason: format!("the collector left: {}", bye.reason),
-                at_once: false,
-                stay_down: false,
-            },
-            (None, Ok(status)) => {
-                End { reason: format!("the collector died: {status}"), at_once: false, stay_down: false }
+            (Some(bye), _) if bye.restart => {
+                let let_sleep = &*bye.reason == LET_SLEEP;
+                End::new(format!("the collector begins anew: {}", bye.reason), Then::AtOnce { let_sleep })
             }
-            (None, Err(error)) => End {
-                reason: format!("the collector cannot be waited for: {error}"),
-                at_once: false,
-                stay_down: false,
-            },
+            (Some(bye), _) => End::new(format!("the collector left: {}", bye.reason), Then::BackOff),
+            (None, Ok(status)) => End::new(format!("the collector died: {status}"), Then::BackOff),
+            (None, Err(error)) => {
+                End::new(format!("the collector cannot be waited for: {error}"), Then::BackOff)
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     let log = Log::open(global.log.as_deref(), clock)?;
     match command {
         None => live(&global, &config, log, clock),
-        Some(Command::Stream { child }) => stream(&global, &config, child, clock),
+        Some(Command::Stream { child, let_sleep }) => stream(&global, &config, child, let_sleep, clock),
         Some(Command::Demo { list: true, .. }) => list_demos(),
         Some(Command::Demo { name, list: false }) => {
             need_terminal("kgtop demo --list names the demos")?;
@@ -141,13 +141,20 @@ pub(super) fn theme(name: &str) -> Result<Theme> {
     Ok(if plain { theme.without_colour() } else { theme })
 }
 
-fn stream(global: &GlobalArgs, config: &Config, child: Option<i32>, clock: Clock) -> Result<ExitCode> {
+fn stream(
+    global: &GlobalArgs,
+    config: &Config,
+    child: Option<i32>,
+    let_sleep: bool,
+    clock: Clock,
+) -> Result<ExitCode> {
     let options = collector::Options {
         interval: config.interval,
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
         parent: child,
+        let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
@@ -195,6 +202,7 @@ fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> R
 /// Runs the screen over what `start` gives.
 fn show(
     config: &Config,
+    log: Log,
     clock: Clock,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {

@@ -186,7 +186,10 @@ fn stop(guard: &Guard, screen: &mut Screen) -> Result<()> {
             let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
         })
         .wrap_err("the terminal could not be taken again")?;
-    screen.clear().wrap_err("the terminal could not be cleared")?;
+    // Not `clear`: that asks the terminal where its cursor is, and waits for an answer. Taking the size anew clears
+    // as well, and the window may have another one after the stop.
+    let size = screen.size().wrap_err("the terminal's size could not be read")?;
+    screen.resize(Rect::new(0, 0, size.width, size.height)).wrap_err("the terminal could not be cleared")?;
     Ok(())
 }
 

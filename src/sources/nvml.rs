@@ -27,6 +27,7 @@ mod nvlink;
 mod port;
 mod processes;
 mod raw;
+mod topology;
 mod value;
 mod version;
 

@@ -56,7 +56,7 @@ fn device(root: &Root, address: &str) -> Option<PciDevice> {
     })
 }
 
-fn is_asleep(runtime_status: &Reading<Arc<str>>) -> bool {
+pub(super) fn is_asleep(runtime_status: &Reading<Arc<str>>) -> bool {
     // rpm_status_str in the kernel's drivers/base/power/sysfs.c
     runtime_status.as_ref().is_ok_and(|status| matches!(status.as_ref(), "suspended" | "suspending"))
 }
@@ -68,6 +68,15 @@ pub fn asleep(devices: &[PciDevice]) -> Vec<&PciDevice> {
     let sleeps =
         |device: &&PciDevice| device.driver.as_deref() == Some("nvidia") && is_asleep(&device.runtime_status);
     devices.iter().filter(sleeps).collect()
+}
+
+/// Whether the driver would put this GPU to sleep (RTD3) if nobody held it: `/proc/driver/nvidia/gpus/*/power`, a
+/// file that answers without waking it.
+#[must_use]
+pub fn would_sleep(root: &Root, device: &PciDevice) -> bool {
+    root.read_to_string(&format!("/proc/driver/nvidia/gpus/{}/power", device.address), 4096).is_ok_and(
+        |text| text.lines().any(|line| line.starts_with("Runtime D3 status:") && line.contains("Enabled")),
+    )
 }
 
 /// Version of the loaded kernel module: `/sys/module/nvidia/version`, or what `/proc/driver/nvidia/version` says.
@@ -113,7 +122,7 @@ pub fn link_speed(text: &str) -> Reading<u32> {
     speed().ok_or_else(|| Absence::failed(0, format!("link speed \"{}\"", text.trim())))
 }
 
-fn link_width(text: &str) -> Reading<u32> {
+pub(super) fn link_width(text: &str) -> Reading<u32> {
     match text.trim().trim_start_matches('x').parse() {
         Ok(WIDTH_ALL_ONES) => Err(Absence::Lost),
         Ok(WIDTH_UNKNOWN) => Err(Absence::NotSupported),
@@ -122,7 +131,7 @@ fn link_width(text: &str) -> Reading<u32> {
     }
 }
 
-fn numa_node(text: &str) -> Reading<u32> {
+pub(super) fn numa_node(text: &str) -> Reading<u32> {
     match text.trim().parse::<i64>() {
         // -1: the firmware names none.
         Ok(node) => u32::try_from(node).ok().ok_or(Absence::NotSupported),

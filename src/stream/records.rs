@@ -31,6 +31,7 @@ object!(Inventory {
     gpus => "gpus",
     pci => "pci",
     processes => "processes",
+    topology => "topology",
 });
 
 object!(Driver {

@@ -289,6 +289,16 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
+impl<T: Wire> Wire for Box<T> {
+    fn write(&self, out: &mut String) {
+        T::write(self, out);
+    }
+
+    fn read(json: &Json<'_>) -> Result<Self, Malformed> {
+        T::read(json).map(Self::new)
+    }
+}
+
 impl<T: Wire> Wire for Vec<T> {
     fn write(&self, out: &mut String) {
         T::write_list(self, out);

@@ -210,7 +210,14 @@ macro_rules! enums {
 
 structs! {
     HostInfo { hostname kernel boot_id cpus }
-    Inventory { host_pids_visible driver gpus pci processes }
+    Inventory { host_pids_visible driver gpus pci processes topology }
+    Topology { nodes devices bridges pairs }
+    NumaNode { id cpus }
+    Bridge { address link }
+    BusDevice { kind name address driver host_bridge bridges numa_node local_cpus link ports }
+    PcieLink { speed max_speed width max_width }
+    NicPort { port state physical rate layer }
+    GpuPair { a b ancestor p2p_read p2p_write p2p_nvlink p2p_atomics p2p_pci }
     Driver { module_version version nvml_version cuda_version problem }
     PciDevice {
         address id driver runtime_status numa_node local_cpus link_speed max_link_speed link_width max_link_width
@@ -281,6 +288,7 @@ enums! {
     SourceState { Ok Degraded Unavailable }
     EventSource { Kmsg Journal File Nvml Action }
     ProcessKind { Compute Graphics Mps ComputeGraphics }
+    BusKind { Gpu Nic Nvme }
 }
 
 impl Arbitrary for Header {

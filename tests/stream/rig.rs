@@ -143,6 +143,7 @@ impl Rig {
             gpus: (0..self.gpus).map(gpu).collect(),
             pci: Vec::new(),
             processes: (0..self.processes).map(facts).collect(),
+            topology: None,
         }
     }
 

@@ -143,6 +143,7 @@ impl Rig {
             gpus: (0..count).map(|index| self.info(index)).collect(),
             pci: pci.collect(),
             processes: (0..self.processes).map(|n| self.facts(n)).collect(),
+            topology: None,
         }))
     }
 

@@ -103,6 +103,8 @@ calls! {
     DisplayMode "nvmlDeviceGetDisplayMode" Once 0
     VirtualizationMode "nvmlDeviceGetVirtualizationMode" Once 0
     NvLinkVersion "nvmlDeviceGetNvLinkVersion" Once 4
+    CommonAncestor "nvmlDeviceGetTopologyCommonAncestor" Once 0
+    P2pStatus "nvmlDeviceGetP2PStatus" Once 0
 
     // Ten times a second.
     PowerUsage "nvmlDeviceGetPowerUsage" TenHertz 4

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub(super) const ALL_LINKS: u32 = u32::MAX;
 
 /// Variant of a call that stands for a batch: what it answers says nothing about other batches.
-const BATCH: u32 = u32::MAX;
+pub(super) const BATCH: u32 = u32::MAX;
 
 /// A device's two handles: the wrapper's for what it gets right, the raw one for the rest.
 pub(super) struct Handle {
@@ -71,6 +71,11 @@ impl Port {
     pub(super) fn is_lost(&self) -> bool {
         self.lost
             || self.handle.as_ref().err().is_some_and(|reason| *reason != Failure::Code(code::NO_PERMISSION))
+    }
+
+    /// The raw handle, for a call of another device about this one.
+    pub(super) fn raw_device(&self) -> Option<RawDevice> {
+        if self.lost { None } else { self.handle.as_ref().ok().map(|handle| handle.raw) }
     }
 
     /// Makes the call `id`; `variant` tells its arguments apart (which clock, which threshold).

@@ -172,6 +172,16 @@ impl RawDevice {
         Ok(get!(self, nvmlDeviceGetNvLinkRemoteDeviceType(link), 0))
     }
 
+    /// `nvmlGpuTopologyLevel_t` of the nearest place that this GPU and another share.
+    pub(super) fn common_ancestor(self, other: Self) -> Result<u32, Failure> {
+        Ok(get!(self, nvmlDeviceGetTopologyCommonAncestor(other.handle), 0))
+    }
+
+    /// `nvmlGpuP2PStatus_t` of a capability between this GPU and another.
+    pub(super) fn p2p_status(self, other: Self, capability: u32) -> Result<u32, Failure> {
+        Ok(get!(self, nvmlDeviceGetP2PStatus(other.handle, capability), 0))
+    }
+
     pub(super) fn gpu_instance(self) -> Result<u32, Failure> {
         Ok(get!(self, nvmlDeviceGetGpuInstanceId(), 0))
     }

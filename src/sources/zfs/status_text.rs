@@ -144,5 +144,5 @@ fn scan(text: &str) -> Option<Scan> {
 /// A date as the C library prints it, in the zone of this machine.
 fn seconds(date: &str) -> Option<i64> {
     let date = jiff::civil::DateTime::strptime("%a %b %e %H:%M:%S %Y", date.trim()).ok()?;
-    Some(date.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().as_second())
+    Some(jiff::tz::TimeZone::system().to_timestamp(date).ok()?.as_second())
 }

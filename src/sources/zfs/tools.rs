@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// The slowest listing without snapshots that was measured took 0.4 s under emulation.
-pub const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a child that closed its output, or was killed, may take to leave before it is left behind.
 const REAP_PATIENCE: Duration = Duration::from_millis(500);
 /// 4,096 datasets of 250 bytes are 1 MiB.

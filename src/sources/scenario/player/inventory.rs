@@ -48,6 +48,7 @@ impl ScenarioPlayer {
                 .filter_map(|index| self.scenario.processes().get(*index))
                 .map(|process| self.facts(process))
                 .collect(),
+            topology: None,
         }
     }
 

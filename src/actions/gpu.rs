@@ -1,0 +1,260 @@
+//! Plans for a GPU.
+
+use super::change::{Change, ClockDomain, format_watts};
+use super::check;
+use super::facts::{GpuFacts, HolderFacts, HostFacts, milliwatts};
+use super::plan::{Loss, PLAN_FORMAT, Plan, Target, Weight};
+use super::rows::{gpu_command, smi_address};
+use crate::model::known;
+use crate::units::Mono;
+
+/// Typical throughput by power limit: per cent of the default, loss in per cent from and to. From the table in the
+/// power chapter of the GPU administration guide this monitor follows; workloads differ.
+const POWER_TABLE: [(u32, u32, u32); 4] = [(100, 0, 0), (85, 3, 5), (70, 10, 15), (50, 25, 35)];
+
+/// Plans `change` for a GPU.
+#[must_use]
+pub fn plan_gpu(gpu: &GpuFacts, host: &HostFacts, change: Change, now: Mono) -> Plan {
+    let address = gpu.address.clone().unwrap_or_default();
+    let disturbed: Vec<HolderFacts> = gpu.holders.as_ref().cloned().unwrap_or_default();
+    let expected = gpu.current(&change);
+    let label = gpu.index.map_or_else(|| gpu.name.clone(), |index| format!("GPU {index}, {}", gpu.name));
+    Plan {
+        format: PLAN_FORMAT,
+        boot_id: host.boot_id.clone(),
+        made_at: now.0,
+        already: matches!(
+            change,
+            Change::PowerLimit { .. } | Change::Persistence { .. } | Change::ComputeMode { .. }
+        ) && expected.as_deref() == Some(change.wanted().as_str()),
+        range: range(gpu, &change),
+        command: gpu_command(&address, &change),
+        drain: drain(&disturbed, &host.hostname),
+        lost: losses(gpu, &change, &address),
+        refusals: check::refusals(gpu, host, &change),
+        lasting: lasting(gpu, &change),
+        effect: effect(gpu, &change),
+        undo: undo(gpu, &change),
+        weight: weight(&change, &address, &disturbed),
+        target: Target::Gpu { uuid: gpu.uuid.clone().unwrap_or_default(), address, label },
+        expected,
+        disturbed,
+        change,
+        digest: String::new(),
+    }
+    .sealed()
+}
+
+fn weight(change: &Change, address: &str, disturbed: &[HolderFacts]) -> Weight {
+    if change.is_destructive() {
+        return Weight::Typed { text: bus(address) };
+    }
+    match change {
+        Change::PowerLimit { .. } | Change::UnlockClocks { .. } | Change::ResetApplicationClocks
+            if disturbed.is_empty() =>
+        {
+            Weight::Key
+        }
+        _ => Weight::YesNo,
+    }
+}
+
+/// `41:00` of `0000:41:00.0`.
+fn bus(address: &str) -> String {
+    let without_domain = address.split_once(':').map_or(address, |(_, rest)| rest);
+    without_domain.split('.').next().unwrap_or(without_domain).to_owned()
+}
+
+fn range(gpu: &GpuFacts, change: &Change) -> Option<String> {
+    match change {
+        Change::PowerLimit { .. } => {
+            let (least, most) = known(&gpu.power_range)?;
+            let default = known(&gpu.default_power_limit)
+                .map(|watts| format!(", default {}", format_watts(milliwatts(watts))))
+                .unwrap_or_default();
+            Some(format!(
+                "{} to {}{default}",
+                format_watts(milliwatts(least)),
+                format_watts(milliwatts(most))
+            ))
+        }
+        Change::LockClocks { domain, .. } => {
+            let highest = match domain {
+                ClockDomain::Graphics => known(&gpu.max_graphics_clock)?,
+                ClockDomain::Memory => known(&gpu.max_memory_clock)?,
+            };
+            Some(format!("up to {highest}; the driver takes the nearest clocks it has"))
+        }
+        Change::ComputeMode { .. } => Some("default, exclusive-process or prohibited".to_owned()),
+        _ => None,
+    }
+}
+
+fn effect(gpu: &GpuFacts, change: &Change) -> Option<String> {
+    match change {
+        Change::PowerLimit { milliwatts: wanted } => {
+            let default = milliwatts(known(&gpu.default_power_limit)?);
+            power_effect(*wanted, default)
+        }
+        Change::Persistence { on: true } => {
+            Some("the driver stays loaded without clients: no seconds of waiting at the first use".to_owned())
+        }
+        Change::Persistence { on: false } => {
+            Some("the driver unloads when the last client leaves; each first use then takes 1 to 3 s".to_owned())
+        }
+        Change::LockClocks { .. } => Some(
+            "clocks stay within the range while power and temperature allow; the driver has no call that reads \
+             a lock back"
+                .to_owned(),
+        ),
+        Change::ComputeMode { .. } => Some("holds for processes that start from now on".to_owned()),
+        Change::ClearEcc { .. } => {
+            Some("the counters are written to the audit log first: they are evidence for a replacement".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What the table says about a limit of `wanted` where `default` is the default; both mW.
+fn power_effect(wanted: u32, default: u32) -> Option<String> {
+    let percent = u64::from(wanted) * 100 / u64::from(default.max(1));
+    if percent >= 100 {
+        return Some(format!("{percent}% of the default: no loss of throughput"));
+    }
+    let below = POWER_TABLE.iter().find(|(at, ..)| u64::from(*at) <= percent);
+    let above = POWER_TABLE.iter().rev().find(|(at, ..)| u64::from(*at) >= percent)?;
+    Some(match below {
+        Some((_, _, most)) => {
+            format!(
+                "{percent}% of the default: typically {} to {most}% less throughput under full load",
+                above.1
+            )
+        }
+        None => format!("{percent}% of the default: more than {}% less throughput under full load", above.2),
+    })
+}
+
+fn undo(gpu: &GpuFacts, change: &Change) -> Option<Change> {
+    Some(match change {
+        Change::PowerLimit { .. } => Change::PowerLimit { milliwatts: milliwatts(known(&gpu.power_limit)?) },
+        Change::LockClocks { domain, .. } => Change::UnlockClocks { domain: *domain },
+        Change::Persistence { .. } => Change::Persistence { on: known(&gpu.persistence)? },
+        Change::ComputeMode { .. } => {
+            Change::ComputeMode { mode: super::ComputeMode::from_number(known(&gpu.compute_mode)?)? }
+        }
+        _ => return None,
+    })
+}
+
+fn lasting(gpu: &GpuFacts, change: &Change) -> String {
+    match change {
+        Change::PowerLimit { .. } => {
+            let until = match gpu.persistence {
+                Ok(true) => "until reboot or reset",
+                Ok(false) => "only until the last client of the GPU leaves: persistence mode is off",
+                Err(_) => "until the driver unloads",
+            };
+            format!("{until}; kgtop act power-limit … --print-unit prints a unit that sets it at each boot")
+        }
+        Change::LockClocks { .. } | Change::UnlockClocks { .. } | Change::ResetApplicationClocks => {
+            "until reboot, reset, or the driver unloads".to_owned()
+        }
+        Change::Persistence { .. } => {
+            "until reboot; nvidia-persistenced (systemctl enable --now nvidia-persistenced) makes it last"
+                .to_owned()
+        }
+        Change::ComputeMode { .. } => "until reboot or reset".to_owned(),
+        _ => "for good".to_owned(),
+    }
+}
+
+fn losses(gpu: &GpuFacts, change: &Change, address: &str) -> Vec<Loss> {
+    let loss = |what: &str, restore: Option<String>| Loss { what: what.to_owned(), restore };
+    match change {
+        Change::Persistence { on: false } => vec![loss(
+            "power limit, clock locks and volatile ECC counters, as soon as the last client leaves",
+            None,
+        )],
+        Change::ClearEcc { counters } => {
+            vec![loss(&format!("the {} ECC counters", counters.name()), None)]
+        }
+        Change::UnlockClocks { .. } => {
+            vec![loss("the lock that is set, if one is: the driver does not tell which", None)]
+        }
+        Change::Reset => reset_losses(gpu, address),
+        _ => Vec::new(),
+    }
+}
+
+fn reset_losses(gpu: &GpuFacts, address: &str) -> Vec<Loss> {
+    let mut lost = Vec::new();
+    let mut push = |what: String, restore: Option<String>| lost.push(Loss { what, restore });
+    if let (Ok(limit), Ok(default)) = (&gpu.power_limit, &gpu.default_power_limit)
+        && limit != default
+    {
+        let again = Change::PowerLimit { milliwatts: milliwatts(*limit) };
+        push(format!("power limit {}", again.wanted()), Some(gpu_command(address, &again)));
+    }
+    push("clock locks and application clocks, if any are set".to_owned(), None);
+    if let Some(mode) = known(&gpu.compute_mode).and_then(super::ComputeMode::from_number)
+        && mode != super::ComputeMode::Default
+    {
+        push(
+            format!("compute mode {}", mode.name()),
+            Some(gpu_command(address, &Change::ComputeMode { mode })),
+        );
+    }
+    if !gpu.mig_profiles.is_empty() {
+        let profiles = gpu.mig_profiles.join(",");
+        push(
+            format!("MIG layout {profiles}"),
+            Some(format!("nvidia-smi mig -i {} -cgi {profiles} -C", smi_address(address))),
+        );
+    }
+    push("volatile ECC counters".to_owned(), None);
+    push("ranks on other GPUs of a job that uses this one will hang".to_owned(), None);
+    lost
+}
+
+/// The commands with which the schedulers of these processes take work away.
+fn drain(disturbed: &[HolderFacts], hostname: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut add = |command: String| {
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    };
+    for holder in disturbed {
+        if let Some(job) = &holder.slurm_job {
+            let job = job.split('.').next().unwrap_or(job);
+            add(format!("scontrol update NodeName={hostname} State=DRAIN Reason=gpu"));
+            add(format!("scancel {job}"));
+        } else if holder.pod.is_some() {
+            add(format!("kubectl drain {hostname} --ignore-daemonsets"));
+        } else if let Some((runtime, id)) = &holder.container
+            && ["docker", "podman"].contains(&runtime.as_str())
+        {
+            add(format!("{runtime} stop {}", id.chars().take(12).collect::<String>()));
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effect_of_a_limit_lies_between_the_rows_of_the_table() {
+        let at = |watts: u32| power_effect(watts * 1_000, 700_000).unwrap();
+        assert_eq!(at(700), "100% of the default: no loss of throughput");
+        assert_eq!(at(595), "85% of the default: typically 3 to 5% less throughput under full load");
+        assert_eq!(at(560), "80% of the default: typically 3 to 15% less throughput under full load");
+        assert_eq!(at(300), "42% of the default: more than 35% less throughput under full load");
+    }
+
+    #[test]
+    fn the_bus_part_is_what_is_typed() {
+        assert_eq!(bus("0000:41:00.0"), "41:00");
+    }
+}
