@@ -17,6 +17,7 @@ mod sample;
 mod snapshot;
 mod storage;
 mod topology;
+mod weights;
 
 pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
@@ -41,3 +42,4 @@ pub use storage::{
     ZfsKernel, ZfsPoolState, hit_ratio,
 };
 pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
+pub use weights::ModelHeader;

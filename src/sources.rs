@@ -3,6 +3,7 @@
 
 pub mod containers;
 pub mod host;
+pub mod models;
 pub mod nvml;
 pub mod pci;
 pub mod processes;

@@ -122,7 +122,7 @@ fn given(text: &str) -> Option<Arc<str>> {
 fn number_of<T: FromStr>(text: &str) -> Reading<T> {
     match text {
         "-" | "none" | "" => Err(Absence::NotSupported),
-        _ => text.parse().map_err(|_| Absence::failed(0, format!("\"{text}\" is not a number"))),
+        _ => text.parse().map_err(|_error| Absence::failed(0, format!("\"{text}\" is not a number"))),
     }
 }
 
