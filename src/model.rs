@@ -15,7 +15,9 @@ mod process;
 mod reading;
 mod sample;
 mod snapshot;
+mod storage;
 mod topology;
+mod weights;
 
 pub use demand::Demand;
 pub use derive::{Deriver, ENDED_KEPT};
@@ -35,4 +37,9 @@ pub use sample::{
 pub use snapshot::{
     Gpu, GpuRates, HostView, Process, ProcessGpu, ReasonSeconds, Snapshot, Throttle, Unattributed,
 };
+pub use storage::{
+    Dataset, DatasetCounters, PoolSpace, PoolStatus, Scan, ScanFunction, ScanState, Vdev, ZfsCache,
+    ZfsKernel, ZfsPoolState, hit_ratio,
+};
 pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
+pub use weights::ModelHeader;

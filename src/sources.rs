@@ -4,6 +4,7 @@
 pub mod containers;
 pub mod host;
 pub mod kernel_log;
+pub mod models;
 pub mod nvml;
 pub mod pci;
 pub mod processes;
@@ -11,3 +12,4 @@ pub mod recording;
 pub mod root;
 pub mod scenario;
 pub mod topology;
+pub mod zfs;

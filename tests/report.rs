@@ -58,7 +58,10 @@ fn has_keys(value: &Value, expected: &str) {
 #[test]
 fn json_has_the_keys_that_are_promised() {
     let json = json(&with_a_lost_gpu());
-    has_keys(&json, "format time interval_seconds host driver sources gpus processes topology events verdicts");
+    has_keys(
+        &json,
+        "format time interval_seconds host driver sources gpus processes topology events verdicts",
+    );
     has_keys(
         &json["host"],
         "hostname kernel uptime_seconds cpu_percent load_1m load_5m load_15m memory_total_bytes \

@@ -122,7 +122,8 @@ impl Shared {
             self.began.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
         let round = board.round;
         drop(board);
-        self.wait(&self.posted, patience, |board, now| board.lists_complete(round, now));
+        // Before the driver is opened there are no lists to be had, and what is asked too early is known a round late.
+        self.wait(&self.posted, patience, |board, now| board.opened && board.lists_complete(round, now));
         round
     }
 

@@ -19,6 +19,9 @@ pub(super) fn start(root: &Root, shared: &Arc<Shared>) {
 /// Reading the memory-backed files of one process may take this long before its reader is given up.
 const FACTS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a round waits for the facts of a process that was not there before.
+const NEWCOMER_PATIENCE: Duration = Duration::from_millis(10);
+
 /// How long to wait for the process lists of slow GPUs before reading what is known of the others.
 const LISTS_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -30,6 +33,7 @@ fn follow(root: &Root, shared: &Shared) {
     });
     let mut reader = ProcessReader::new(root.clone());
     let mut worker = FactsWorker::spawn(root.clone(), shared.clock, FACTS_PATIENCE);
+    let mut known: BTreeSet<ProcessKey> = BTreeSet::new();
     let mut done = 0;
     loop {
         let round = shared.next_lists(done, LISTS_PATIENCE);
@@ -41,7 +45,13 @@ fn follow(root: &Root, shared: &Shared) {
             worker.request(*key);
         }
         worker.retain(&current);
-        let learned = worker.poll(at);
+        let mut learned = worker.poll(at);
+        // A process that is new is answered in a millisecond, unless it is wedged: worth waiting for, so that its
+        // first sample has its name.
+        if !current.is_subset(&known) {
+            std::thread::sleep(NEWCOMER_PATIENCE);
+            learned.extend(worker.poll((shared.clock.mono)()));
+        }
         let stuck = worker.stuck(at);
         shared.post(|board| {
             let changed = learn(&mut board.facts, learned, &current);
@@ -60,6 +70,7 @@ fn follow(root: &Root, shared: &Shared) {
                 None => board.source("processes", SourceState::Ok, ""),
             }
         });
+        known = current;
         done = round;
     }
 }

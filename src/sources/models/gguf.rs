@@ -1,0 +1,251 @@
+//! The header of a GGUF file (little endian, versions 2 and 3). The tokeniser's arrays of megabytes stand in the
+//! middle of it: they are skipped as they stream by.
+
+use super::HeaderError;
+use crate::model::{Absence, ModelHeader, Reading};
+use crate::units::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+/// Headers measure 5 to 8 MB with a vocabulary of 128 thousand tokens.
+const HEADER_AT_MOST: u64 = 256 << 20;
+/// Keys and the texts that are kept; a chat template is longer and is skipped.
+const TEXT_AT_MOST: u64 = 4_096;
+/// Layers in an array of one value per layer; vocabularies are longer and are skipped.
+const ARRAY_AT_MOST: u64 = 1_024;
+/// `GGML_MAX_DIMS`.
+const DIMENSIONS_AT_MOST: u32 = 4;
+/// Elements and bytes of a block per tensor type (`ggml.c`, `type_traits`).
+const TYPES: &[(u32, &str, u64, u64)] = &[
+    (0, "F32", 1, 4),
+    (1, "F16", 1, 2),
+    (2, "Q4_0", 32, 18),
+    (3, "Q4_1", 32, 20),
+    (6, "Q5_0", 32, 22),
+    (7, "Q5_1", 32, 24),
+    (8, "Q8_0", 32, 34),
+    (10, "Q2_K", 256, 84),
+    (11, "Q3_K", 256, 110),
+    (12, "Q4_K", 256, 144),
+    (13, "Q5_K", 256, 176),
+    (14, "Q6_K", 256, 210),
+    (16, "IQ2_XXS", 256, 66),
+    (17, "IQ2_XS", 256, 74),
+    (18, "IQ3_XXS", 256, 98),
+    (19, "IQ1_S", 256, 50),
+    (20, "IQ4_NL", 32, 18),
+    (21, "IQ3_S", 256, 110),
+    (22, "IQ2_S", 256, 82),
+    (23, "IQ4_XS", 256, 136),
+    (24, "I8", 1, 1),
+    (25, "I16", 1, 2),
+    (26, "I32", 1, 4),
+    (27, "I64", 1, 8),
+    (28, "F64", 1, 8),
+    (29, "IQ1_M", 256, 56),
+    (30, "BF16", 1, 2),
+    (39, "MXFP4", 32, 17),
+];
+
+enum Value {
+    Number(u64),
+    Text(Arc<str>),
+    Numbers(Vec<u64>),
+    Other,
+}
+
+/// Reads the header.
+///
+/// # Errors
+/// Another file, an unknown version or tensor type, an impossible size, or an early end.
+pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
+    let mut stream = Stream(BufReader::new(file.take(HEADER_AT_MOST)));
+    if stream.bytes()? != *b"GGUF" {
+        return Err(invalid("it does not begin with \"GGUF\""));
+    }
+    let version = stream.u32()?;
+    if !(2..=3).contains(&version) {
+        return Err(invalid(format!("version {version}; 2 and 3 are known")));
+    }
+    let tensors = stream.u64()?;
+    let mut values = HashMap::new();
+    for _ in 0..stream.u64()? {
+        let key = stream.text()?.ok_or_else(|| invalid("a key of more than 4096 bytes"))?;
+        let kind = stream.u32()?;
+        let value = stream.value(kind)?;
+        if !matches!(value, Value::Other) {
+            values.insert(key, value);
+        }
+    }
+    let (mut elements, mut weights, mut types) = (0_u64, 0_u64, BTreeMap::new());
+    for _ in 0..tensors {
+        let (name, count, bytes) = stream.tensor()?;
+        elements = elements.saturating_add(count);
+        weights = weights.saturating_add(bytes);
+        let of_type: &mut u64 = types.entry(name.to_owned()).or_default();
+        *of_type = of_type.saturating_add(bytes);
+    }
+    let facts = Facts(values);
+    let architecture = facts.text("general.architecture");
+    let prefix = architecture.as_deref().unwrap_or_default();
+    Ok(ModelHeader {
+        name: facts.text("general.name"),
+        tensors,
+        elements,
+        weights: Bytes(weights),
+        types,
+        kv_elements_per_token: facts.kv(prefix),
+        sliding_window: facts.number(&format!("{prefix}.attention.sliding_window")),
+        context: facts.number(&format!("{prefix}.context_length")),
+        architecture,
+    })
+}
+
+fn invalid(message: impl Into<String>) -> HeaderError {
+    HeaderError::Invalid { format: "GGUF", message: message.into() }
+}
+
+struct Facts(HashMap<Arc<str>, Value>);
+
+impl Facts {
+    fn text(&self, key: &str) -> Option<Arc<str>> {
+        if let Value::Text(text) = self.0.get(key)? { Some(Arc::clone(text)) } else { None }
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        if let Value::Number(number) = self.0.get(key)? { Some(*number) } else { None }
+    }
+
+    /// Σ over the layers of KV heads × (key length + value length).
+    fn kv(&self, architecture: &str) -> Reading<u64> {
+        let number = |key: &str| self.number(&format!("{architecture}.{key}"));
+        if number("attention.kv_lora_rank").is_some() {
+            return Err(Absence::failed(
+                0,
+                format!("{architecture}: latent attention (MLA) is not computed"),
+            ));
+        }
+        let missing = || Absence::failed(0, format!("{architecture}: no layer or head counts in the header"));
+        let layers = number("block_count").ok_or_else(missing)?;
+        let heads = number("attention.head_count");
+        let head_size = || number("embedding_length")?.checked_div(heads?);
+        let key = number("attention.key_length").or_else(head_size).ok_or_else(missing)?;
+        let value = number("attention.value_length").or_else(head_size).ok_or_else(missing)?;
+        let kv_heads = match self.0.get(&*format!("{architecture}.attention.head_count_kv")) {
+            Some(Value::Numbers(per_layer)) => per_layer.iter().fold(0_u64, |sum, n| sum.saturating_add(*n)),
+            Some(Value::Number(each)) => each.saturating_mul(layers),
+            _ => heads.ok_or_else(missing)?.saturating_mul(layers),
+        };
+        Ok(kv_heads.saturating_mul(key.saturating_add(value)))
+    }
+}
+
+struct Stream<R>(BufReader<R>);
+
+impl<R: Read> Stream<R> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], HeaderError> {
+        let mut bytes = [0; N];
+        self.0.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, HeaderError> {
+        self.bytes().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, HeaderError> {
+        self.bytes().map(u64::from_le_bytes)
+    }
+
+    fn skip(&mut self, length: u64) -> Result<(), HeaderError> {
+        let skipped = std::io::copy(&mut (&mut self.0).take(length), &mut std::io::sink())?;
+        if skipped == length { Ok(()) } else { Err(invalid("it ends within its header")) }
+    }
+
+    /// A text; a long one is skipped.
+    fn text(&mut self) -> Result<Option<Arc<str>>, HeaderError> {
+        let length = self.u64()?;
+        if length > TEXT_AT_MOST {
+            self.skip(length)?;
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        (&mut self.0).take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != length {
+            return Err(invalid("it ends within its header"));
+        }
+        Ok(Some(String::from_utf8_lossy(&bytes).into()))
+    }
+
+    fn value(&mut self, kind: u32) -> Result<Value, HeaderError> {
+        match kind {
+            8 => return Ok(self.text()?.map_or(Value::Other, Value::Text)),
+            9 => return self.array(),
+            _ => {}
+        }
+        let size = size_of(kind)?;
+        self.number(size)
+            .map(|number| if kind == 6 || kind == 12 { Value::Other } else { Value::Number(number) })
+    }
+
+    fn number(&mut self, size: u64) -> Result<u64, HeaderError> {
+        Ok(match size {
+            1 => u64::from(u8::from_le_bytes(self.bytes()?)),
+            2 => u64::from(u16::from_le_bytes(self.bytes()?)),
+            4 => u64::from(self.u32()?),
+            _ => self.u64()?,
+        })
+    }
+
+    fn array(&mut self) -> Result<Value, HeaderError> {
+        let (kind, length) = (self.u32()?, self.u64()?);
+        if kind == 8 {
+            for _ in 0..length {
+                let text = self.u64()?;
+                self.skip(text)?;
+            }
+            return Ok(Value::Other);
+        }
+        let size = size_of(kind)?;
+        if length > ARRAY_AT_MOST {
+            self.skip(length.checked_mul(size).ok_or_else(|| invalid("an array longer than any file"))?)?;
+            return Ok(Value::Other);
+        }
+        (0..length).map(|_| self.number(size)).collect::<Result<_, _>>().map(Value::Numbers)
+    }
+
+    /// Type, elements and bytes of the next tensor.
+    fn tensor(&mut self) -> Result<(&'static str, u64, u64), HeaderError> {
+        let _name = self.text()?;
+        let dimensions = self.u32()?;
+        if dimensions > DIMENSIONS_AT_MOST {
+            return Err(invalid(format!("a tensor of {dimensions} dimensions")));
+        }
+        let mut elements = 1_u64;
+        for _ in 0..dimensions {
+            elements =
+                elements.checked_mul(self.u64()?).ok_or_else(|| invalid("a tensor larger than any file"))?;
+        }
+        let kind = self.u32()?;
+        let _offset = self.u64()?;
+        let (_, name, block, bytes) = TYPES
+            .iter()
+            .find(|(number, ..)| *number == kind)
+            .ok_or_else(|| invalid(format!("tensor type {kind} is not known")))?;
+        let bytes =
+            (elements / block).checked_mul(*bytes).ok_or_else(|| invalid("a tensor larger than any file"))?;
+        Ok((name, elements, bytes))
+    }
+}
+
+/// Bytes of a value of fixed size.
+fn size_of(kind: u32) -> Result<u64, HeaderError> {
+    match kind {
+        0 | 1 | 7 => Ok(1),
+        2 | 3 => Ok(2),
+        4..=6 => Ok(4),
+        10..=12 => Ok(8),
+        _ => Err(invalid(format!("value type {kind} is not known"))),
+    }
+}

@@ -1,0 +1,109 @@
+//! The header of a safetensors file: its length, then JSON.
+
+use super::HeaderError;
+use crate::model::{Absence, ModelHeader};
+use crate::units::Bytes;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::fmt;
+use std::io::{BufReader, Read};
+
+/// The limit of the reference implementation (`MAX_HEADER_SIZE`).
+const HEADER_AT_MOST: u64 = 100_000_000;
+
+/// Reads the header of a file of `size` bytes.
+///
+/// # Errors
+/// A stated length that the file or the format cannot hold, or no valid JSON.
+pub fn read_safetensors(mut file: impl Read, size: u64) -> Result<ModelHeader, HeaderError> {
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > HEADER_AT_MOST || length > size.saturating_sub(8) {
+        return Err(invalid(format!("a header of {length} bytes in a file of {size} bytes")));
+    }
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(file.take(length)));
+    let fold = Tensors.deserialize(&mut json).map_err(|error| invalid(error.to_string()))?;
+    let mut header = fold.header;
+    if fold.kv > 0 {
+        header.kv_elements_per_token = Ok(fold.kv);
+    }
+    Ok(header)
+}
+
+fn invalid(message: String) -> HeaderError {
+    HeaderError::Invalid { format: "safetensors", message }
+}
+
+#[derive(serde::Deserialize)]
+struct Tensor {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+struct Fold {
+    header: ModelHeader,
+    kv: u64,
+}
+
+/// Folds the tensors one by one, so that none of them is kept.
+struct Tensors;
+
+impl<'de> DeserializeSeed<'de> for Tensors {
+    type Value = Fold;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fold, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tensors {
+    type Value = Fold;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fold, A::Error> {
+        use serde::de::Error;
+        let unknown = Absence::failed(0, "no k_proj and v_proj tensors in this file: see config.json");
+        let mut fold = Fold { header: empty(unknown), kv: 0 };
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let tensor: Tensor = map.next_value()?;
+            let [start, end] = tensor.data_offsets;
+            let bytes = end.checked_sub(start);
+            let elements = tensor.shape.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
+            let (Some(bytes), Some(elements)) = (bytes, elements) else {
+                return Err(A::Error::custom(format!("tensor {name} has an impossible size")));
+            };
+            let header = &mut fold.header;
+            header.tensors += 1;
+            header.elements = header.elements.saturating_add(elements);
+            header.weights = Bytes(header.weights.0.saturating_add(bytes));
+            let of_type = header.types.entry(tensor.dtype).or_default();
+            *of_type = of_type.saturating_add(bytes);
+            // Rows of the projections: KV heads × head size.
+            if name.ends_with(".k_proj.weight") || name.ends_with(".v_proj.weight") {
+                fold.kv = fold.kv.saturating_add(tensor.shape.first().copied().unwrap_or_default());
+            }
+        }
+        Ok(fold)
+    }
+}
+
+fn empty(kv: Absence) -> ModelHeader {
+    ModelHeader {
+        architecture: None,
+        name: None,
+        tensors: 0,
+        elements: 0,
+        weights: Bytes(0),
+        types: std::collections::BTreeMap::new(),
+        kv_elements_per_token: Err(kv),
+        sliding_window: None,
+        context: None,
+    }
+}

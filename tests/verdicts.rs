@@ -1,0 +1,148 @@
+//! Every scenario gives the verdicts it expects within two samples of their cause, ends them within two, and raises
+//! no other warning; every recording of a healthy rig raises none at all.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
+
+use kgtop::analysis::events::{EventLog, Incident};
+use kgtop::analysis::{Judge, Severity, Verdict};
+use kgtop::model::{Deriver, Record, Snapshot};
+use kgtop::sources::scenario::{Expectation, Scenario, ScenarioPlayer};
+use kgtop::units::{Mono, Wall};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const WALL: Wall = Wall(1_790_000_000_000_000);
+/// The scenarios begin an hour after boot, so that no stamp of a line is zero.
+const MONO: Mono = Mono(3_600_000_000);
+/// Longest look at one scenario.
+const SECONDS_AT_MOST: u64 = 260;
+
+fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| extensions.iter().any(|end| path.to_string_lossy().ends_with(end)));
+    found.sort();
+    found
+}
+
+/// What was told at each sample.
+struct Told {
+    at: f64,
+    gpus: Vec<Option<u32>>,
+    verdicts: Vec<Verdict>,
+}
+
+#[derive(Default)]
+struct Bench {
+    deriver: Deriver,
+    judge: Judge,
+    log: EventLog,
+    latest: Option<Snapshot>,
+    told: Vec<Told>,
+}
+
+impl Bench {
+    fn push(&mut self, record: Record) {
+        if let Record::Event(event) = &record {
+            self.log.push(event, self.latest.as_ref());
+        }
+        let Some(snapshot) = self.deriver.push(record) else { return };
+        let incidents: Vec<&Incident> = self.log.incidents().collect();
+        let verdicts = self.judge.push_with(&snapshot, &incidents);
+        let index = |verdict: &Verdict| verdict.gpu.as_ref().and_then(|id| snapshot.gpu(id)?.index());
+        self.told.push(Told {
+            at: snapshot.mono.since(MONO).as_secs_f64(),
+            gpus: verdicts.iter().map(index).collect(),
+            verdicts,
+        });
+        self.latest = Some(snapshot);
+    }
+}
+
+fn play(path: &Path) -> (Scenario, Vec<Told>) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let scenario =
+        Scenario::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
+    let mut player = ScenarioPlayer::new(scenario.clone(), WALL, MONO);
+    let until = scenario.duration().min(Duration::from_secs(SECONDS_AT_MOST));
+    let mut bench = Bench::default();
+    while player.next_at().is_some_and(|at| at < until) {
+        for record in player.next() {
+            bench.push(record);
+        }
+    }
+    (scenario, bench.told)
+}
+
+fn is_it(expected: &Expectation, verdict: &Verdict, gpu: Option<u32>) -> bool {
+    verdict.rule == expected.rule && gpu == expected.gpu
+}
+
+fn judge_scenario(path: &Path, complaints: &mut Vec<String>) {
+    let (scenario, told) = play(path);
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let two = 2.0 * scenario.interval().as_secs_f64();
+    for expected in scenario.expectations() {
+        let what = format!("{name}: {} on {:?}", expected.rule, expected.gpu);
+        for at in &told {
+            let there = at.verdicts.iter().zip(&at.gpus).any(|(verdict, gpu)| is_it(expected, verdict, *gpu));
+            // Another expectation of the same rule may hold at this time.
+            let wanted = |slack: f64| {
+                scenario.expectations().iter().any(|other| {
+                    other.rule == expected.rule
+                        && other.gpu == expected.gpu
+                        && other.from <= at.at
+                        && at.at <= other.to + slack
+                })
+            };
+            if at.at >= expected.from + two && at.at < expected.to && !there {
+                complaints.push(format!("{what}: not told at {} s", at.at));
+                break;
+            }
+            if there && !wanted(two) {
+                complaints.push(format!("{what}: told at {} s", at.at));
+                break;
+            }
+        }
+    }
+    let mut seen: Vec<(&str, Option<u32>)> = Vec::new();
+    for at in &told {
+        for (verdict, gpu) in at.verdicts.iter().zip(&at.gpus) {
+            let expected = scenario.expectations().iter().any(|expected| is_it(expected, verdict, *gpu));
+            if verdict.severity >= Severity::Warning && !expected && !seen.contains(&(verdict.rule, *gpu)) {
+                seen.push((verdict.rule, *gpu));
+                let last = told.iter().rev().find(|at| {
+                    at.verdicts.iter().zip(&at.gpus).any(|(v, g)| v.rule == verdict.rule && g == gpu)
+                });
+                complaints.push(format!(
+                    "{name}: unexpected {} on {gpu:?} from {} to {} s: {} ({})",
+                    verdict.rule,
+                    at.at,
+                    last.unwrap().at,
+                    verdict.summary,
+                    verdict.evidence
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_scenario_gives_what_it_expects_and_no_other_warning() {
+    let mut complaints = Vec::new();
+    let scenarios =
+        [files("assets/scenarios", &[".toml"]), files("tests/fixtures/scenarios", &[".toml"])].concat();
+    assert!(scenarios.len() > 20, "the scenarios are not where they were");
+    for path in scenarios {
+        judge_scenario(&path, &mut complaints);
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
