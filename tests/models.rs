@@ -1,4 +1,13 @@
 //! Headers of model files with the geometry of real models, and hostile ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
 
 use kgtop::model::ModelHeader;
 use kgtop::sources::models::{HeaderError, read_gguf, read_safetensors};

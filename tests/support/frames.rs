@@ -176,6 +176,8 @@ impl Rig {
             cpu_affinity: arc(if index < 4 { "0-63" } else { "64-127" }.into()),
             max_sm_clock: Ok(Megahertz(1980)),
             max_memory_clock: Ok(Megahertz(2619)),
+            // Without processes the rig still uses memory: nobody is to be blamed for it.
+            memory_shared_with_cpu: Ok(self.processes == 0),
             min_power_limit: Ok(Watts(200.0)),
             max_power_limit: Ok(Watts(700.0)),
             default_power_limit: Ok(Watts(700.0)),
