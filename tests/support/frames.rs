@@ -473,13 +473,20 @@ impl Rig {
 
     fn fill_processes(&self, gpu: &mut GpuSample, index: u32, second: u64, mono: Mono) {
         let mine = || (0..self.processes).filter(|n| n % self.gpus == index && Self::alive(*n, second));
+        // The processes of a GPU own what is used of it, each its share.
+        let used = match &gpu.live {
+            Some(Grouped { value: Live { memory_used: Ok(used), .. }, .. }) => used.0,
+            _ => 0,
+        };
+        let weight = |n: u32| u64::from(n + 3);
+        let weights: u64 = mine().map(weight).sum();
         let process = |n: u32, instance: Option<u32>| ProcessOnGpu {
             pid: Self::key(n).pid,
             kind: if n % 3 == 2 { ProcessKind::Graphics } else { ProcessKind::Compute },
             memory: if self.denied() {
                 Err(Absence::NoPermission)
             } else {
-                Ok(Bytes(u64::from(n + 3) * GIB * 2 / 5))
+                Ok(Bytes(used / weights.max(1) * weight(n)))
             },
             gpu_instance: instance,
             compute_instance: instance.map(|_| 0),
