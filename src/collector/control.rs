@@ -1,4 +1,5 @@
-//! What the monitor tells its collector, on standard input: which groups are shown. The end of it is the end.
+//! What the monitor tells its collector, on standard input: which groups are shown, and whose snapshots to list. The
+//! end of it is the end.
 
 use super::board::Shared;
 use super::writer::{Output, line, spawn};
@@ -12,8 +13,12 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
     spawn("control", move || {
         for text in std::io::stdin().lock().lines() {
             let Ok(text) = text else { break };
-            if let Ok(Some(Control::Demand(demand))) = control::decode(&text) {
-                shared.post(|board| board.demand = demand);
+            match control::decode(&text) {
+                Ok(Some(Control::Demand(demand))) => shared.post(|board| board.demand = demand),
+                Ok(Some(Control::Snapshots(dataset))) => {
+                    shared.post(|board| board.storage.ask_snapshots(dataset));
+                }
+                Ok(None) | Err(_) => {}
             }
         }
         out.last(line(&Record::Bye(Bye { reason: "end_of_input".into(), restart: false })));

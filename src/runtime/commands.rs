@@ -158,6 +158,7 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        zfs_tools: global.zfs_tools.clone(),
         parent: child,
         let_sleep,
         samples: None,
@@ -174,6 +175,10 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     if let Some(library) = &config.nvml_lib {
         arguments.push("--nvml-lib".into());
         arguments.push(library.into());
+    }
+    if let Some(tools) = &global.zfs_tools {
+        arguments.push("--zfs-tools".into());
+        arguments.push(tools.into());
     }
     if let Some(root) = &global.root {
         arguments.push("--root".into());

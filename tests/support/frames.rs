@@ -284,6 +284,7 @@ impl Rig {
             wall,
             gpus: (0..count).map(|index| self.gpu(index, second, mono)).collect(),
             processes: Some(Grouped { at: mono, value: processes.collect() }),
+            storage: None,
             host: Some(Grouped { at: mono, value: host }),
             sources: vec![
                 source("nvml", nvml, ""),
