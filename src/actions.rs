@@ -15,6 +15,8 @@ mod process;
 mod progress;
 mod rows;
 mod select;
+mod values;
+mod words;
 
 pub use change::{Change, ClockDomain, ComputeMode, EccCounters, SIGNALS, signal_number};
 pub use facts::{GpuFacts, HolderFacts, HostFacts, ProcessTarget};
@@ -27,6 +29,7 @@ pub use process::plan_process;
 pub use progress::{Outcome, Progress};
 pub use rows::{Row, gpu_command, smi_address};
 pub use select::{SelectError, Selected, select_gpus};
+pub use values::{ClockRange, PowerValue};
 
 #[cfg(test)]
 mod tests;
