@@ -255,7 +255,9 @@ fn expecting(plan: Plan, expected: Option<&str>) -> Plan {
 fn plans_text(plans: &[Plan], host: &HostFacts) -> String {
     let mut text: String = plans.iter().map(|plan| plan.text() + "\n").collect();
     for plan in plans.iter().filter(|plan| plan.needs_only_root()) {
-        text.push_str(&format!("with root's rights: {}\n", plan.sudo_line(&host.program)));
+        text.push_str("with root's rights: ");
+        text.push_str(&plan.sudo_line(&host.program));
+        text.push('\n');
     }
     text
 }
