@@ -58,7 +58,15 @@ fn gpu_words(change: &Change) -> Vec<String> {
         Change::Persistence { on } => words(&["persistence", if *on { "on" } else { "off" }]),
         Change::ComputeMode { mode } => words(&["compute-mode", mode.name()]),
         Change::ClearEcc { counters } => words(&["ecc-clear", counters.name()]),
-        Change::Reset | Change::Signal { .. } | Change::Renice { .. } => Vec::new(),
+        Change::DefaultApplicationClocks => words(&["clocks", "--reset", "applications"]),
+        Change::MigCreate { profiles } => words(&["mig", "create", &profiles.join(",")]),
+        Change::MigDestroy { instance: Some(number) } => {
+            words(&["mig", "destroy", "--instance", &number.to_string()])
+        }
+        Change::MigDestroy { instance: None } => words(&["mig", "destroy"]),
+        Change::Reset => words(&["reset"]),
+        Change::LastResort { remedy } => words(&[remedy.name(), "--last-resort"]),
+        Change::Signal { .. } | Change::Renice { .. } => Vec::new(),
     }
 }
 

@@ -338,6 +338,8 @@ fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config) -> Result<Outcome
                 Ok(Progress::Waiting { text, seconds }) => {
                     say_error(&format!("  waiting for {text}, {seconds} s; it is not killed\n"));
                 }
+                // This command line has no collector running.
+                Ok(Progress::Collector { .. }) => {}
                 Ok(Progress::End(outcome)) => end = Some(outcome),
                 Err(_no_progress) => {}
             }
