@@ -281,7 +281,13 @@ fn change_words(change: &Change) -> String {
         Change::Persistence { on } => format!("persistence {}", if *on { "on" } else { "off" }),
         Change::ComputeMode { mode } => format!("compute-mode {}", mode.name()),
         Change::ClearEcc { counters } => format!("ecc-clear {}", counters.name()),
-        Change::Reset | Change::Signal { .. } | Change::Renice { .. } => String::new(),
+        Change::DefaultApplicationClocks => "clocks --reset applications".to_owned(),
+        Change::MigCreate { profiles } => format!("mig create {}", profiles.join(",")),
+        Change::MigDestroy { instance: Some(number) } => format!("mig destroy --instance {number}"),
+        Change::MigDestroy { instance: None } => "mig destroy".to_owned(),
+        Change::Reset => "reset".to_owned(),
+        Change::LastResort { remedy } => format!("{} --last-resort", remedy.name()),
+        Change::Signal { .. } | Change::Renice { .. } => String::new(),
     }
 }
 
@@ -369,6 +375,8 @@ fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config) -> Result<Outcome
                 Ok(Progress::Waiting { text, seconds }) => {
                     say_error(&format!("  waiting for {text}, {seconds} s; it is not killed\n"));
                 }
+                // This command line has no collector running.
+                Ok(Progress::Collector { .. }) => {}
                 Ok(Progress::End(outcome)) => end = Some(outcome),
                 Err(_no_progress) => {}
             }
