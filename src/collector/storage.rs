@@ -27,6 +27,9 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// While the disks read less than this per second, no stream is being sent that would matter.
 const BUSY_BYTES_PER_SECOND: f64 = 32.0 * 1024.0 * 1024.0;
 
+/// What the module of GPUDirect Storage makes while it is loaded.
+const GPU_DIRECT: &str = "/proc/driver/nvidia-fs";
+
 /// Storage's part of the board.
 #[derive(Default)]
 pub(super) struct Parts {
@@ -95,8 +98,10 @@ fn follow_kernel(root: &Root, shared: &Shared) {
         });
         before = Some((at, read));
         let senders = if kernel.is_ok() && busy { zfs::senders(root) } else { Ok(Vec::new()) };
+        let gpu_direct = root.exists(GPU_DIRECT);
         shared.post(|board| {
             board.storage.read = true;
+            board.storage.pending.gpu_direct = Some(gpu_direct);
             board.storage.pools = kernel.as_ref().ok().map(|kernel| kernel.pools.clone());
             board.storage.pending.senders = kernel.is_ok().then_some(Grouped { at, value: senders });
             board.storage.pending.kernel = Some(Grouped { at, value: kernel });

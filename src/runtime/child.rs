@@ -119,7 +119,7 @@ impl CollectorTask {
         };
         tokio::spawn(follow_stderr(stderr, self.events.clone()));
         if let Some(demand) = demand {
-            tell(&mut stdin, *demand).await;
+            tell(&mut stdin, &Control::Demand(*demand)).await;
         }
         let mut reader = tokio::spawn(read_records(stdout, self.events.clone()));
         let bye = loop {
@@ -128,7 +128,10 @@ impl CollectorTask {
                 command = self.commands.recv() => match command {
                     Some(Command::Demand(wanted)) => {
                         *demand = Some(wanted);
-                        tell(&mut stdin, wanted).await;
+                        tell(&mut stdin, &Control::Demand(wanted)).await;
+                    }
+                    Some(Command::ListSnapshots(dataset)) => {
+                        tell(&mut stdin, &Control::Snapshots(dataset)).await;
                     }
                     Some(Command::Restart) => {
                         drop(stdin);
@@ -183,9 +186,9 @@ impl CollectorTask {
     }
 }
 
-async fn tell(stdin: &mut ChildStdin, demand: Demand) {
+async fn tell(stdin: &mut ChildStdin, control: &Control) {
     let mut line = String::new();
-    control::encode(&Control::Demand(demand), &mut line);
+    control::encode(control, &mut line);
     // A collector that left is noticed at its output.
     let _left = stdin.write_all(line.as_bytes()).await;
 }

@@ -134,9 +134,8 @@ fn mounts(text: &str) -> Vec<Mount> {
         let room = found.len() < MOUNTS_AT_MOST;
         match found.iter_mut().find(|other| other.device == mount.device && other.source == mount.source) {
             Some(other) if mount.point.len() < other.point.len() => *other = mount,
-            Some(_) => {}
             None if room => found.push(mount),
-            None => {}
+            Some(_) | None => {}
         }
     }
     found
@@ -162,10 +161,10 @@ fn counts(mount: &Mount) -> bool {
     let holds_files = KINDS.contains(&kind) || kind.starts_with("fuse.") && !NOT_STORES.contains(&kind);
     // The layers of containers are overlays too: only the one that is everything to this process counts.
     let is_layer = kind == "overlay" && mount.point != "/";
-    let below = |prefix: &&str| {
+    let below = |prefix: &str| {
         mount.point.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    holds_files && !is_layer && !NOT_FOR_MODELS.iter().any(|prefix| below(&prefix))
+    holds_files && !is_layer && !NOT_FOR_MODELS.iter().any(|prefix| below(prefix))
 }
 
 /// The kernel writes blanks, tabs, line ends and backslashes as `\` and three octal digits.

@@ -16,6 +16,7 @@ object!(StorageSample {
     disks => "disks",
     filesystems => "filesystems",
     senders => "senders",
+    gpu_direct => "nvidia_fs_loaded",
 });
 
 /// The name under which the group of kernel statistics holds them.

@@ -245,7 +245,7 @@ structs! {
     Container { runtime id }
     HostProcess { key state cpu_ns resident }
     Sample { sequence mono wall gpus processes host storage sources cost }
-    StorageSample { kernel status pools datasets disks filesystems senders }
+    StorageSample { kernel status pools datasets disks filesystems senders gpu_direct }
     ZfsKernel { version cache pools datasets }
     ZfsCache {
         size target target_min target_max data metadata uncompressed compressed hits io_hits misses

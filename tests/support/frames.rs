@@ -6,8 +6,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     unreachable_pub,
+    dead_code,
     missing_docs,
-    reason = "a test that cannot go on says so by a panic"
+    reason = "a test that cannot go on says so by a panic; each test uses a part"
 )]
 
 use kgtop::app::{Message, Mode, Settings, State, update};

@@ -44,6 +44,7 @@ impl StorageFold {
             if sample.senders.is_some() {
                 self.view.senders = sample.senders;
             }
+            self.view.gpu_direct = sample.gpu_direct.or(self.view.gpu_direct);
             if let Some(disks) = sample.disks {
                 self.take_disks(disks);
             }

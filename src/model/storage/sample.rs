@@ -23,6 +23,8 @@ pub struct StorageSample {
     pub filesystems: Option<Grouped<Reading<Vec<FileSystem>>>>,
     /// Processes that send a ZFS stream, by PID. Looked for while the disks are busy reading.
     pub senders: Option<Grouped<Reading<Vec<u32>>>>,
+    /// Whether the module of GPUDirect Storage (`nvidia-fs`) is loaded.
+    pub gpu_direct: Option<bool>,
 }
 
 impl StorageSample {

@@ -138,6 +138,8 @@ pub struct Storage {
     pub activity: Arc<BTreeMap<DatasetKey, DatasetRates>>,
     /// Processes that send a ZFS stream.
     pub senders: Option<Grouped<Reading<Vec<u32>>>>,
+    /// Whether the module of GPUDirect Storage is loaded.
+    pub gpu_direct: Option<bool>,
     /// Snapshots of the dataset that was asked about last.
     pub listing: Option<Arc<SnapshotListing>>,
 }
