@@ -4,6 +4,7 @@
 pub mod containers;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;
