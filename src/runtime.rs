@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod events;
 mod feed;
+mod fit;
 mod log;
 mod once;
 mod player;

@@ -9,6 +9,7 @@ mod judge;
 mod machine;
 pub mod need;
 mod quantise;
+pub mod words;
 
 pub use catalogue::{CatalogueEntry, CatalogueError, catalogue, lookup};
 pub use judge::{Alternative, Candidate, Fit, Outcome, judge};

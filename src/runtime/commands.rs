@@ -52,6 +52,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
+        Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
@@ -175,6 +176,10 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
         arguments.push("--nvml-lib".into());
         arguments.push(library.into());
     }
+    if let Some(file) = &global.config {
+        arguments.push("--config".into());
+        arguments.push(file.into());
+    }
     if let Some(root) = &global.root {
         arguments.push("--root".into());
         arguments.push(root.into());
@@ -248,7 +253,7 @@ fn once(
 }
 
 /// Prints the answer. A reader that has seen enough is no error.
-fn print(text: &str) -> Result<ExitCode> {
+pub(super) fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).wrap_err("standard output could not be written to")

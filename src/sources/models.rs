@@ -1,6 +1,7 @@
 //! Model files. Readers of headers stream: no length or count that a file states is allocated before its bytes
 //! were read, and no more than a bounded part of a file is read.
 
+mod at;
 mod cache;
 mod config_json;
 mod describe;
@@ -17,6 +18,7 @@ mod tree;
 mod types;
 mod worker;
 
+pub use at::model_at;
 pub use config_json::{ModelConfig, read_config};
 pub use describe::describe;
 pub use gguf::read_gguf;
@@ -24,7 +26,7 @@ pub use mounts::{Mount, Mounts};
 pub use places::StoreEnvironment;
 pub use safetensors::read_safetensors;
 pub use scan::{FileIndex, Scanned};
-pub use worker::{ModelScanner, SCAN_PATIENCE, scan_once};
+pub use worker::{ModelScanner, SCAN_PATIENCE, scan_in_steps, scan_once};
 
 /// Why a file is not read as a model.
 #[derive(Debug, thiserror::Error)]

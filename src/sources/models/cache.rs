@@ -76,5 +76,12 @@ fn read(tree: &Tree<'_>, file: &WeightFile) -> Outcome {
         Some(ModelFormat::Safetensors) => read_safetensors(bytes, file.stat.size),
         _ => read_gguf(bytes),
     };
-    Ok(header.map(Arc::new).map_err(|error| error.to_string())?)
+    let header = header.map_err(|error| error.to_string())?;
+    if header.weights.0 > file.stat.size {
+        let stated = header.weights.0;
+        return Err(
+            format!("it ends early: {stated} bytes of tensors in a file of {}", file.stat.size).into()
+        );
+    }
+    Ok(Arc::new(header))
 }

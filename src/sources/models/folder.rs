@@ -16,6 +16,11 @@ pub(super) fn scan(tree: &Tree<'_>, folder: &str, take: &mut dyn FnMut(Found)) -
     walk(tree, folder, DEPTH_AT_MOST, &mut seen, take)
 }
 
+/// The same of one folder alone.
+pub(super) fn scan_flat(tree: &Tree<'_>, folder: &str, take: &mut dyn FnMut(Found)) -> Reading<()> {
+    walk(tree, folder, 0, &mut Once::default(), take)
+}
+
 fn walk(
     tree: &Tree<'_>,
     folder: &str,

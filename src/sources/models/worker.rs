@@ -107,6 +107,18 @@ impl ModelScanner {
 /// that does not answer blocks.
 #[must_use]
 pub fn scan_once(root: &Root, environment: &StoreEnvironment, folders: &[String]) -> Scanned {
+    let mut last = Scanned::default();
+    scan_in_steps(root, environment, folders, &mut |scanned| last = scanned);
+    last
+}
+
+/// The same, with what is known so far at each step: the first has names and sizes, the last has everything.
+pub fn scan_in_steps(
+    root: &Root,
+    environment: &StoreEnvironment,
+    folders: &[String],
+    step: &mut dyn FnMut(Scanned),
+) {
     let job = Job {
         root: root.clone(),
         environment: environment.clone(),
@@ -115,7 +127,5 @@ pub fn scan_once(root: &Root, environment: &StoreEnvironment, folders: &[String]
         blocked: std::collections::BTreeSet::new(),
         number: 1,
     };
-    let mut last = Scanned::default();
-    scan(&job, &|_| true, &mut |scanned| last = scanned);
-    last
+    scan(&job, &|_| true, step);
 }
