@@ -129,6 +129,8 @@ pub struct Plan {
     pub range: Option<String>,
     /// The same with NVIDIA's or the system's own tool.
     pub command: String,
+    /// The steps, in order, where it takes more than that one command.
+    pub steps: Vec<String>,
     /// Who is disturbed.
     pub disturbed: Vec<HolderFacts>,
     /// How their scheduler takes work away from here.

@@ -6,7 +6,7 @@ use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
-    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+    Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
 };
 use crate::units::Mono;
 use std::collections::VecDeque;
@@ -69,6 +69,13 @@ pub enum Overlay {
     },
     /// All findings, with evidence and advice.
     Findings {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// Everything about one GPU.
+    Gpu {
+        /// Which.
+        id: GpuId,
         /// First line shown.
         scroll: usize,
     },
@@ -139,6 +146,8 @@ pub struct State {
     pub(crate) processes: ProcessesState,
     pub(crate) topology: super::topology::TopologyState,
     pub(crate) events: EventsState,
+    pub(crate) storage: super::storage::StorageState,
+    pub(crate) doctor: super::doctor::DoctorState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
     pub(crate) collector_log: VecDeque<String>,
@@ -177,6 +186,8 @@ impl State {
             processes: ProcessesState::default(),
             topology: super::topology::TopologyState::default(),
             events: EventsState::default(),
+            storage: super::storage::StorageState::default(),
+            doctor: super::doctor::DoctorState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
             collector_log: VecDeque::new(),
@@ -341,7 +352,7 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
-            Tab::Events => Demand::default(),
+            Tab::Events | Tab::Storage | Tab::Doctor => Demand::default(),
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

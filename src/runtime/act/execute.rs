@@ -175,7 +175,13 @@ fn setting_of(change: &Change) -> Option<Setting> {
         Change::Persistence { on } => Setting::Persistence(*on),
         Change::ComputeMode { mode } => Setting::ComputeMode(mode.number()),
         Change::ClearEcc { counters } => Setting::ClearEcc(counters.number()),
-        Change::Reset | Change::Signal { .. } | Change::Renice { .. } => return None,
+        Change::DefaultApplicationClocks
+        | Change::MigCreate { .. }
+        | Change::MigDestroy { .. }
+        | Change::Reset
+        | Change::LastResort { .. }
+        | Change::Signal { .. }
+        | Change::Renice { .. } => return None,
     })
 }
 

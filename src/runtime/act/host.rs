@@ -22,6 +22,7 @@ pub(super) fn facts(root: &Root) -> HostFacts {
         in_container: !pids_visible || CONTAINER_MARKS.iter().any(|mark| root.exists(mark)),
         proc_partial: None,
         drm_loaded: root.exists("/sys/module/nvidia_drm"),
+        fabric_manager: None,
         open_by: None,
     }
 }
