@@ -86,7 +86,7 @@ fn parse_size(text: &str) -> Option<Bytes> {
     let (number, unit) = UNITS.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?, unit)))?;
     let number: f64 = number.trim().parse().ok()?;
     let bytes = number * unit;
-    (bytes >= 1.0 && bytes < 1e18).then_some(Bytes(bytes as u64))
+    (1.0..1e18).contains(&bytes).then_some(Bytes(bytes as u64))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::sources::models::{StoreEnvironment, model_at, scan_once};
 use crate::sources::root::Root;
 use crate::units::Clock;
 use color_eyre::eyre::{Result, bail};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -67,7 +68,7 @@ fn list() -> Result<ExitCode> {
     let mut text = format!("NAME@QUANTISATION, with one of {}:\n", quantisations.join(", "));
     for entry in catalogue() {
         let parameters = words::parameters(entry.parameters);
-        text.push_str(&format!("  {:<16}{parameters:>8}\n", entry.name));
+        let _never = writeln!(text, "  {:<16}{parameters:>8}", entry.name);
     }
     print(&text)
 }

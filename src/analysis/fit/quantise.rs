@@ -48,7 +48,7 @@ const Q6_K: Blocks = Blocks(256, 210);
 
 impl Blocks {
     fn bytes(self, row: u64, rows: u64) -> u64 {
-        let fits = row % self.0 == 0;
+        let fits = row.is_multiple_of(self.0);
         let kind = match self.1 {
             144 if !fits => Q5_0,
             176 if !fits => Q5_1,

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::need::{Need, STEP_TOKENS};
 use crate::model::{ModelShape, known};
 use crate::units::Bytes;
+use std::fmt::Write as _;
 
 /// A number with its thousands apart: `131,072`.
 #[must_use]
@@ -92,7 +93,7 @@ pub fn sentence(fit: &Fit, machine: &Machine) -> String {
             if *when_empty {
                 text.push_str(" It would fit if nothing else were in their memory.");
             } else if let Some(gpus) = gpus_needed {
-                text.push_str(&format!(" {gpus} GPUs as large as these would take it."));
+                let _never = write!(text, " {gpus} GPUs as large as these would take it.");
             }
             text
         }
@@ -146,7 +147,7 @@ pub fn needs(shape: &ModelShape, fit: &Fit) -> Vec<String> {
         request.kv_type.name()
     );
     if let Some(window) = window {
-        cache.push_str(&format!("; some layers keep {} tokens", grouped(window.window)));
+        let _never = write!(cache, "; some layers keep {} tokens", grouped(window.window));
     }
     let step = STEP_TOKENS.min(request.context.saturating_mul(request.batch));
     let activations = match need.activations {

@@ -139,7 +139,7 @@ fn collect(tree: &Tree<'_>, path: &str, depth: u32, files: &mut Vec<WeightFile>)
         match tree.stat(&path) {
             Ok(stat) if stat.kind == FileKind::File => files.push(WeightFile { path, stat }),
             Ok(stat) if stat.kind == FileKind::Directory && depth > 0 => {
-                collect(tree, &path, depth - 1, files)
+                collect(tree, &path, depth - 1, files);
             }
             _ => {}
         }
