@@ -20,6 +20,8 @@ mod rows;
 mod select;
 mod settings;
 mod undo;
+mod values;
+mod words;
 
 pub use change::Change;
 pub use command::{SysfsWrite, gpu_command, smi_address, smi_arguments, sysfs_writes};
@@ -35,6 +37,7 @@ pub use rows::Row;
 pub use select::{SelectError, Selected, select_gpus};
 pub use settings::{ClockDomain, ComputeMode, EccCounters, Remedy, SIGNALS, signal_number};
 pub use undo::{AuditEntry, Phase, Undoable, undoables};
+pub use values::{ClockRange, PowerValue};
 
 #[cfg(test)]
 mod tests;

@@ -255,48 +255,11 @@ fn expecting(plan: Plan, expected: Option<&str>) -> Plan {
 fn plans_text(plans: &[Plan], host: &HostFacts) -> String {
     let mut text: String = plans.iter().map(|plan| plan.text() + "\n").collect();
     for plan in plans.iter().filter(|plan| plan.needs_only_root()) {
-        text.push_str(&sudo_line(plan, host));
+        text.push_str("with root's rights: ");
+        text.push_str(&plan.sudo_line(&host.program));
         text.push('\n');
     }
     text
-}
-
-/// The same through sudo: by UUID, with the value it starts from, by this program's absolute path.
-fn sudo_line(plan: &Plan, host: &HostFacts) -> String {
-    let words = match &plan.target {
-        Target::Gpu { uuid, .. } => {
-            let expected = plan.expected.as_ref().map(|value| format!(" --expect '{value}'"));
-            format!("{} --gpu {uuid}{}", change_words(&plan.change), expected.unwrap_or_default())
-        }
-        Target::Process { pid, .. } => process_words(&plan.change, *pid),
-    };
-    format!("with root's rights: sudo {} act {words}", host.program)
-}
-
-fn change_words(change: &Change) -> String {
-    match change {
-        Change::PowerLimit { milliwatts } => format!("power-limit {}", f64::from(*milliwatts) / 1_000.0),
-        Change::LockClocks { domain, least, most } => format!("clocks --{} {least},{most}", domain.name()),
-        Change::UnlockClocks { domain } => format!("clocks --reset {}", domain.name()),
-        Change::Persistence { on } => format!("persistence {}", if *on { "on" } else { "off" }),
-        Change::ComputeMode { mode } => format!("compute-mode {}", mode.name()),
-        Change::ClearEcc { counters } => format!("ecc-clear {}", counters.name()),
-        Change::DefaultApplicationClocks => "clocks --reset applications".to_owned(),
-        Change::MigCreate { profiles } => format!("mig create {}", profiles.join(",")),
-        Change::MigDestroy { instance: Some(number) } => format!("mig destroy --instance {number}"),
-        Change::MigDestroy { instance: None } => "mig destroy".to_owned(),
-        Change::Reset => "reset".to_owned(),
-        Change::LastResort { remedy } => format!("{} --last-resort", remedy.name()),
-        Change::Signal { .. } | Change::Renice { .. } => String::new(),
-    }
-}
-
-fn process_words(change: &Change, pid: u32) -> String {
-    match change {
-        Change::Signal { name } => format!("signal {pid} --signal {name}"),
-        Change::Renice { nice } => format!("renice {pid} {nice}"),
-        _ => String::new(),
-    }
 }
 
 /// Whether the operator confirms: by flag, or by an answer typed after the question was asked.
