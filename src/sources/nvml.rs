@@ -23,6 +23,7 @@ mod health;
 mod info;
 mod live;
 mod mig;
+mod mig_profiles;
 mod names;
 mod nvlink;
 mod port;
@@ -36,6 +37,7 @@ mod version;
 pub use call::{CallId, CallSlot, Caller, Tier};
 pub use error::{OpenError, code_name};
 pub use fast::{FastBand, FastRead};
+pub use mig_profiles::MigProfileInfo;
 pub use raw::leave;
 pub use set::{SetError, Setting};
 
