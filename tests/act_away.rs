@@ -218,7 +218,7 @@ fn what_a_reset_cannot_mend_or_cannot_know_is_refused() {
             "",
             |m| {
                 std::fs::write(m.path("root/root.toml"), "[file.\"/proc/1/fd\"]\nerror = \"EACCES\"\n")
-                    .unwrap()
+                    .unwrap();
             },
             "not all of /proc can be read",
         ),
