@@ -233,6 +233,7 @@ fn move_overlay(overlay: &mut Overlay, motion: Motion, last: usize) {
         Overlay::None => return,
         Overlay::Help { scroll }
         | Overlay::Findings { scroll }
+        | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
         | Overlay::Notice { scroll, .. } => scroll,
     };

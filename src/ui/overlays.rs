@@ -1,6 +1,7 @@
 //! What lies over the screen: help, findings, a process, a notice. Each is a list of lines in one frame.
 
 mod findings;
+mod gpu;
 mod help;
 mod process;
 
@@ -43,6 +44,7 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(state, columns),
         Overlay::Findings { .. } => findings::lines(state, columns),
+        Overlay::Gpu { id, .. } => gpu::lines(state, id, columns),
         Overlay::Process { key, .. } => process::lines(state, *key, columns),
         Overlay::Notice { lines, .. } if lines.is_empty() => vec![vec![("nothing yet".into(), Role::Muted)]],
         Overlay::Notice { lines, .. } => {
@@ -56,13 +58,14 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
 pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let (title, scroll) = match &state.overlay {
         Overlay::None => return,
-        Overlay::Help { scroll } => ("Keys", *scroll),
-        Overlay::Findings { scroll } => ("Findings", *scroll),
-        Overlay::Process { scroll, .. } => ("Process", *scroll),
-        Overlay::Notice { title, scroll, .. } => (title.as_str(), *scroll),
+        Overlay::Help { scroll } => ("Keys".into(), *scroll),
+        Overlay::Findings { scroll } => ("Findings".into(), *scroll),
+        Overlay::Gpu { id, scroll } => (gpu::title(state, id), *scroll),
+        Overlay::Process { scroll, .. } => ("Process".into(), *scroll),
+        Overlay::Notice { title, scroll, .. } => (title.clone(), *scroll),
     };
     pen.fill(area, Role::Text);
-    frame(area, title, pen);
+    frame(area, &title, pen);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
