@@ -67,9 +67,8 @@ impl Session {
 
 fn register(caller: &Caller, set: &EventSet, device: RawDevice) -> Result<(), Failure> {
     // A GPU of which the library does not know whether it can is asked to all the same.
-    match caller.call(CallId::EventTypes, || device.tells_xids()) {
-        Ok(false) => return Err(Failure::Code(code::NOT_SUPPORTED)),
-        Ok(true) | Err(_) => {}
+    if let Ok(false) = caller.call(CallId::EventTypes, || device.tells_xids()) {
+        return Err(Failure::Code(code::NOT_SUPPORTED));
     }
     caller.call(CallId::RegisterEvents, || set.register(device))
 }
