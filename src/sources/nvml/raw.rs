@@ -19,11 +19,13 @@ macro_rules! get {
     }};
 }
 
+mod events;
 mod gpm;
 mod library;
 mod mig;
 mod set;
 
+pub(super) use events::EventSet;
 pub(super) use gpm::GpmSample;
 pub(super) use library::hold_library;
 pub use library::leave;
@@ -53,7 +55,7 @@ macro_rules! plain {
 }
 plain! {
     u32 u64
-    sys::nvmlDeviceAddressingMode_v1_t sys::nvmlEccSramErrorStatus_v1_t sys::nvmlFieldValue_st
+    sys::nvmlDeviceAddressingMode_v1_t sys::nvmlEccSramErrorStatus_v1_t sys::nvmlEventData_st sys::nvmlFieldValue_st
     sys::nvmlGpuInstanceProfileInfo_v2_t
     sys::nvmlGpmMetric_t sys::nvmlGpuFabricInfo_t sys::nvmlGpuFabricInfo_v2_t sys::nvmlGpuFabricInfo_v3_t
     sys::nvmlMarginTemperature_v1_t sys::nvmlMemory_st sys::nvmlProcessInfo_v2_st
