@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `command` | `kgtop act …`: arguments to plans, confirmation, exit status |
 //! | `execute` | the child: preconditions again, the one send, the read-back |
+//! | `preflight` | what a plan on the screen needs of this host |
 //! | `host` | facts of this host, and who holds a device file |
 //! | `signal` | signals and niceness, through a pidfd and a proof |
 //! | `audit`, `lock` | the log, and one action per GPU at a time |
@@ -15,9 +16,11 @@ mod command;
 mod execute;
 mod host;
 mod lock;
+mod preflight;
 mod signal;
 
 pub(super) use command::run;
+pub(super) use preflight::{Reader, without_a_word};
 
 use crate::sources::root::Root;
 use std::path::PathBuf;

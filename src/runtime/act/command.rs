@@ -1,6 +1,7 @@
 //! `kgtop act …`: from arguments to plans, from plans to a question, from a yes to the child.
 
 use super::execute::carry_out;
+use super::preflight::without_a_word;
 use super::{Place, host, signal};
 use crate::actions::{
     Change, GpuFacts, HolderFacts, HostFacts, Outcome, Plan, ProcessTarget, Progress, Refusal, RefusalKind,
@@ -97,6 +98,9 @@ fn place(global: &GlobalArgs, config: &Config) -> Result<Place> {
 
 /// Carries out the plan on standard input.
 fn child(place: &Place, clock: Clock) -> Result<ExitCode> {
+    // A session of its own: what was begun does not end with the terminal from which it was. It fails for one that
+    // leads its group already, which is as well.
+    let _leads = rustix::process::setsid();
     let mut text = String::new();
     std::io::stdin()
         .lock()
@@ -314,12 +318,7 @@ fn answer(question: &str) -> Result<String> {
 /// Gives a confirmed plan to a child and waits for its end, however long that takes: it is never killed.
 fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config) -> Result<Outcome> {
     let mut arguments: Vec<OsString> = vec!["act".into(), "--plan".into(), "-".into()];
-    if let Some(library) = &config.nvml_lib {
-        arguments.extend(["--nvml-lib".into(), library.into()]);
-    }
-    if let Some(root) = &global.root {
-        arguments.extend(["--root".into(), root.into()]);
-    }
+    arguments.extend(commands::place_arguments(global, config));
     let mut child = Command::new("/proc/self/exe")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -346,12 +345,7 @@ fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config) -> Result<Outcome
         }
     }
     let status = child.wait().wrap_err("the process that carries the plan out cannot be waited for")?;
-    Ok(end.unwrap_or_else(|| Outcome::Failed {
-        error: format!("the process that carried the plan out died ({status})"),
-        now: None,
-        advice: "whether anything was sent stands in the audit log; look at the value before going on"
-            .to_owned(),
-    }))
+    Ok(end.unwrap_or_else(|| without_a_word(&status.to_string(), "")))
 }
 
 fn report(plans: &[Plan], outcomes: &[Outcome], json: bool) -> Result<ExitCode> {
