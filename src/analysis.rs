@@ -5,6 +5,7 @@ pub mod clock_events;
 pub mod events;
 pub mod kernel_log;
 pub mod limits;
+pub mod names;
 pub mod topology;
 pub mod verdict;
 pub mod xid;

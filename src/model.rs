@@ -12,6 +12,7 @@ mod group;
 mod history;
 mod inventory;
 mod process;
+pub mod read;
 mod reading;
 mod sample;
 mod snapshot;
@@ -24,7 +25,7 @@ pub use derive::{Deriver, ENDED_KEPT};
 pub use event::{EventSource, RawEvent};
 pub use group::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
-    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
+    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};

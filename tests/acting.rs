@@ -92,6 +92,26 @@ fn plan_power_limit(pty: &mut Pty, watts: &str) -> String {
     })
 }
 
+/// Goes down the list to the entry that begins so, and takes it.
+fn choose(pty: &mut Pty, label: &str) {
+    let selected = |screen: &str| {
+        let (_, entry) = screen.lines().find_map(|line| line.split_once("› "))?;
+        Some(entry.to_owned())
+    };
+    for _ in 0..40 {
+        let now = selected(&pty.contents());
+        if now.as_deref().is_some_and(|entry| entry.starts_with(label)) {
+            pty.keys("\r");
+            return;
+        }
+        pty.keys("j");
+        pty.wait_for("the next entry", |screen| {
+            selected(screen).is_some_and(|entry| Some(&entry) != now.as_ref())
+        });
+    }
+    panic!("no entry {label} in\n{}", pty.contents());
+}
+
 const GO_ON: &str = "? Go on? y goes on";
 
 #[test]
@@ -148,13 +168,7 @@ fn what_cannot_be_taken_back_is_confirmed_by_typing_the_bus() {
     let mut pty = machine.screen(&[], &[]);
     pty.keys("a");
     pty.wait_for("the list", |screen| screen.contains("› Power limit…"));
-    let clear = "Clear the volatile ECC counters";
-    while !pty.contents().contains(&format!("› {clear}")) {
-        let before = pty.contents();
-        pty.keys("j");
-        pty.wait_for("the next entry", |screen| screen != before);
-    }
-    pty.keys("\r");
+    choose(&mut pty, "Clear the volatile ECC counters");
     pty.wait_for("the question", |screen| screen.contains("Type 00:06 and Enter to go on"));
     let type_slowly = |pty: &mut Pty, text: &str| {
         let mut typed = String::from("› ");

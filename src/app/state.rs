@@ -7,7 +7,7 @@ use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
-    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+    Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
 };
 use crate::units::Mono;
 use std::collections::VecDeque;
@@ -70,6 +70,13 @@ pub enum Overlay {
     },
     /// All findings, with evidence and advice.
     Findings {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// Everything about one GPU.
+    Gpu {
+        /// Which.
+        id: GpuId,
         /// First line shown.
         scroll: usize,
     },

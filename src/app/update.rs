@@ -262,6 +262,7 @@ fn move_overlay(overlay: &mut Overlay, motion: Motion, last: usize) {
         Overlay::Plan(view) => &mut view.scroll,
         Overlay::Help { scroll }
         | Overlay::Findings { scroll }
+        | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
         | Overlay::Progress { scroll }
         | Overlay::Notice { scroll, .. } => scroll,

@@ -3,6 +3,7 @@
 
 mod actions;
 mod findings;
+mod gpu;
 mod help;
 mod plan;
 mod process;
@@ -63,6 +64,7 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(state, columns),
         Overlay::Findings { .. } => findings::lines(state, columns),
+        Overlay::Gpu { id, .. } => gpu::lines(state, id, columns),
         Overlay::Process { key, .. } => process::lines(state, *key, columns),
         Overlay::Actions(menu) => actions::lines(state, menu, columns),
         Overlay::Ask(ask) => actions::question(state, ask, columns),
@@ -116,6 +118,7 @@ fn title(state: &State) -> String {
         Overlay::None => String::new(),
         Overlay::Help { .. } => "Keys".to_owned(),
         Overlay::Findings { .. } => "Findings".to_owned(),
+        Overlay::Gpu { id, .. } => gpu::title(state, id),
         Overlay::Process { .. } => "Process".to_owned(),
         Overlay::Actions(menu) => format!("Actions: {}", actions::subject(state, &menu.subject)),
         Overlay::Ask(ask) => {
@@ -132,6 +135,7 @@ fn scroll(overlay: &Overlay) -> usize {
         Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => 0,
         Overlay::Help { scroll }
         | Overlay::Findings { scroll }
+        | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
         | Overlay::Progress { scroll }
         | Overlay::Notice { scroll, .. } => *scroll,
