@@ -59,7 +59,7 @@ pub struct Undo {
 }
 
 /// What the operator can want.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Open the list of what can be done to what is selected.
     Open,

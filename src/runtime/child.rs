@@ -120,11 +120,10 @@ impl CollectorTask {
                 () = &mut due => return false,
                 command = self.commands.recv() => match command {
                     Some(Command::Hold(true)) => return true,
-                    Some(Command::Restart) => return false,
                     Some(Command::Demand(wanted)) => *demand = Some(wanted),
+                    // Asked to start now; or the monitor left, which the next start notices.
+                    Some(Command::Restart) | None => return false,
                     Some(_) => {}
-                    // The monitor left; the next start notices.
-                    None => return false,
                 },
             }
         }

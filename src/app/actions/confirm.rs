@@ -47,9 +47,8 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
             state.notice = Some(format!("this is confirmed by typing {text}, and Enter"));
             view.typed.clear();
         }
-        Some(_) => {}
         None if view.plan.is_some() => state.overlay = Overlay::None,
-        None => {}
+        Some(_) | None => {}
     }
     Vec::new()
 }
