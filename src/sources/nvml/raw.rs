@@ -6,10 +6,12 @@
 
 #![allow(unsafe_code, reason = "the driver library is a C library, called through its raw symbols here only")]
 
+mod events;
 mod gpm;
 mod library;
 mod set;
 
+pub(super) use events::EventSet;
 pub(super) use gpm::GpmSample;
 pub(super) use library::hold_library;
 pub use library::leave;
@@ -39,7 +41,7 @@ macro_rules! plain {
 }
 plain! {
     u32 u64
-    sys::nvmlDeviceAddressingMode_v1_t sys::nvmlEccSramErrorStatus_v1_t sys::nvmlFieldValue_st
+    sys::nvmlDeviceAddressingMode_v1_t sys::nvmlEccSramErrorStatus_v1_t sys::nvmlEventData_st sys::nvmlFieldValue_st
     sys::nvmlGpmMetric_t sys::nvmlGpuFabricInfo_t sys::nvmlGpuFabricInfo_v2_t sys::nvmlGpuFabricInfo_v3_t
     sys::nvmlMarginTemperature_v1_t sys::nvmlMemory_st sys::nvmlProcessInfo_v2_st
     sys::nvmlProcessUtilizationSample_st sys::nvmlRowRemapperHistogramValues_st sys::nvmlSample_st
