@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod events;
 mod feed;
+mod hands;
 mod log;
 mod once;
 mod player;

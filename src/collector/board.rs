@@ -53,6 +53,8 @@ pub(super) struct Board {
     pub(super) host_pids_visible: Option<Reading<bool>>,
     /// What the screen shows, and so what is worth reading.
     pub(super) demand: Demand,
+    /// How often it was asked to read what is seldom read.
+    pub(super) refreshes: u64,
     /// State of the sources, by name.
     pub(super) sources: BTreeMap<&'static str, (SourceState, Arc<str>)>,
     /// Counts up whenever something of the inventory changed.

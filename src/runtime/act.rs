@@ -11,6 +11,7 @@
 //! | `mig` | MIG instances, through nvidia-smi |
 //! | `process` | signals and niceness |
 //! | `facts` | plans for GPUs, from a collector's snapshot and a look at who has the GPU open |
+//! | `preflight` | what a plan on the screen needs of this host |
 //! | `host` | facts of this host, and of one process |
 //! | `smi`, `trust` | running nvidia-smi, and what root may load and run |
 //! | `signal` | signals and niceness, through a pidfd and a proof |
@@ -24,6 +25,7 @@ mod facts;
 mod host;
 mod lock;
 mod mig;
+mod preflight;
 mod process;
 mod setting;
 mod signal;
@@ -31,6 +33,7 @@ mod smi;
 mod trust;
 
 pub(super) use command::run;
+pub(super) use preflight::{Reader, without_a_word};
 
 use crate::sources::root::Root;
 use std::ffi::OsString;

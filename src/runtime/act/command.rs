@@ -85,7 +85,7 @@ pub(in crate::runtime) fn place(global: &GlobalArgs, config: &Config) -> Result<
 
 /// Carries out the plan on standard input.
 fn child(place: &Place, clock: Clock) -> Result<ExitCode> {
-    watch::ignore_signals()?;
+    watch::go_on()?;
     let mut text = String::new();
     std::io::stdin()
         .lock()

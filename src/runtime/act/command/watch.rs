@@ -4,6 +4,8 @@ use super::print::say_error;
 use crate::actions::{Outcome, Plan, Progress};
 use crate::cli::GlobalArgs;
 use crate::config::Config;
+use crate::runtime::act::preflight::without_a_word;
+use crate::runtime::commands;
 use color_eyre::eyre::{Context, Result};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -11,9 +13,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Lets the signals pass with which a terminal, or a sudo in between, would end this process: a change that was
-/// begun is brought to its end and written down.
-pub(super) fn ignore_signals() -> Result<()> {
+/// Makes this process go on whatever becomes of the terminal from which it was begun: in a session of its own, and
+/// without an ear for the signals with which a terminal, or a sudo in between, would end it. A change that was begun
+/// is brought to its end and written down.
+pub(super) fn go_on() -> Result<()> {
+    // It fails for one that leads its group already, which is as well.
+    let _leads = rustix::process::setsid();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -34,12 +39,7 @@ pub(super) fn in_child(
     last_resort: bool,
 ) -> Result<Outcome> {
     let mut arguments: Vec<OsString> = vec!["act".into(), "--plan".into(), "-".into()];
-    if let Some(library) = &config.nvml_lib {
-        arguments.extend(["--nvml-lib".into(), library.into()]);
-    }
-    if let Some(root) = &global.root {
-        arguments.extend(["--root".into(), root.into()]);
-    }
+    arguments.extend(commands::place_arguments(global, config));
     if last_resort {
         arguments.push("--last-resort".into());
     }
@@ -71,10 +71,5 @@ pub(super) fn in_child(
         }
     }
     let status = child.wait().wrap_err("the process that carries the plan out cannot be waited for")?;
-    Ok(end.unwrap_or_else(|| Outcome::Failed {
-        error: format!("the process that carried the plan out died ({status})"),
-        now: None,
-        advice: "whether anything was sent stands in the audit log; look at the value before going on"
-            .to_owned(),
-    }))
+    Ok(end.unwrap_or_else(|| without_a_word(&status.to_string(), "")))
 }
