@@ -8,6 +8,7 @@ mod demo;
 mod events;
 mod feed;
 mod fit;
+mod hands;
 mod log;
 mod once;
 mod player;
