@@ -3,8 +3,10 @@
 
 pub mod clock_events;
 pub mod events;
+pub mod fit;
 pub mod kernel_log;
 pub mod limits;
+pub mod names;
 pub mod storage;
 pub mod topology;
 pub mod verdict;

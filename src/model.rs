@@ -11,7 +11,9 @@ mod event;
 mod group;
 mod history;
 mod inventory;
+mod models;
 mod process;
+pub mod read;
 mod reading;
 mod sample;
 mod snapshot;
@@ -24,10 +26,13 @@ pub use derive::{DatasetTracks, Deriver, ENDED_KEPT};
 pub use event::{EventSource, RawEvent};
 pub use group::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
-    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
+    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond, Track};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
+pub use models::{
+    ModelAccess, ModelFormat, ModelStore, ModelUse, StoreKind, StorePlace, StoredModel, Unfinished,
+};
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};
 pub use sample::{
@@ -44,4 +49,4 @@ pub use storage::{
     ZfsSnapshot, hit_ratio,
 };
 pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
-pub use weights::ModelHeader;
+pub use weights::{Geometry, KvCache, ModelHeader, ModelShape};

@@ -3,8 +3,10 @@
 
 pub mod containers;
 pub mod disks;
+pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod mounts;
 pub mod nvml;

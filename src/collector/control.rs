@@ -18,6 +18,7 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
                 Ok(Some(Control::Snapshots(dataset))) => {
                     shared.post(|board| board.storage.ask_snapshots(dataset));
                 }
+                Ok(Some(Control::Refresh)) => shared.post(|board| board.refreshes += 1),
                 Ok(None) | Err(_) => {}
             }
         }

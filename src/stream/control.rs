@@ -12,6 +12,8 @@ pub enum Control {
     Demand(Demand),
     /// List the snapshots of a dataset, in place of those that are being listed; `None` calls that off.
     Snapshots(Option<Arc<str>>),
+    /// Read now what is seldom read: something was changed.
+    Refresh,
 }
 
 /// The groups of a demand by name.
@@ -27,11 +29,12 @@ const GROUPS: [Group; 6] = [
 ];
 
 /// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`,
-/// `{"kind":"list_snapshots","dataset":"rpool/ai"}`.
+/// `{"kind":"list_snapshots","dataset":"rpool/ai"}`, `{"kind":"refresh"}`.
 pub fn encode(control: &Control, out: &mut String) {
     let mut demand = match control {
         Control::Demand(demand) => *demand,
         Control::Snapshots(dataset) => return encode_snapshots(dataset.as_deref(), out),
+        Control::Refresh => return out.push_str("{\"kind\":\"refresh\"}\n"),
     };
     out.push('{');
     json::write_name(out, "kind");
@@ -77,6 +80,7 @@ pub fn decode(line: &str) -> Result<Option<Control>, DecodeError> {
             let dataset = fields.get("dataset").and_then(Json::text).map(Into::into);
             return Ok(Some(Control::Snapshots(dataset)));
         }
+        Some("refresh") => return Ok(Some(Control::Refresh)),
         Some(_) => return Ok(None),
         None => return Err(DecodeError::NotJson("no \"kind\"".into())),
     }
@@ -95,8 +99,12 @@ mod tests {
     use super::*;
 
     fn line(demand: Demand) -> String {
+        line_of(&Control::Demand(demand))
+    }
+
+    fn line_of(control: &Control) -> String {
         let mut out = String::new();
-        encode(&Control::Demand(demand), &mut out);
+        encode(control, &mut out);
         out
     }
 
@@ -123,6 +131,7 @@ mod tests {
         let demand = Demand { counters: true, ..Demand::default() };
         let known = decode(r#"{"kind":"demand","groups":["tea",7,"counters"],"x":1}"#);
         assert_eq!(known, Ok(Some(Control::Demand(demand))));
+        assert_eq!(decode(&line_of(&Control::Refresh)), Ok(Some(Control::Refresh)));
         assert_eq!(decode(r#"{"kind":"pause"}"#), Ok(None));
         assert_eq!(decode(""), Ok(None));
         assert!(decode(r#"{"kind":"demand"}"#).is_err());
