@@ -57,7 +57,7 @@ fn ecc(health: &Health) -> Vec<Line> {
     // What lies longer back is worth a line only when there is something.
     if let (Ok(corrected), Ok(uncorrected)) =
         (&health.ecc_corrected_aggregate, &health.ecc_uncorrected_aggregate)
-        && corrected + uncorrected > 0
+        && (*corrected > 0 || *uncorrected > 0)
     {
         lines.push(line("", counts(*corrected, *uncorrected, "(aggregate)", Role::Warning)));
     }
@@ -72,7 +72,11 @@ fn repair(health: &Health) -> Line {
                 Some(true) => (", one waits for a reboot", Role::Warning),
                 _ => ("", Role::Text),
             };
-            vec![label("pages"), (format!("{} retired", single + double), Role::Text), (note.into(), role)]
+            vec![
+                label("pages"),
+                (format!("{} retired", single.saturating_add(*double)), Role::Text),
+                (note.into(), role),
+            ]
         }
         _ => remap(health),
     }
@@ -88,7 +92,7 @@ fn remap(health: &Health) -> Line {
             };
             vec![
                 label("rows"),
-                (format!("{} remapped", corrected + uncorrected), Role::Text),
+                (format!("{} remapped", corrected.saturating_add(*uncorrected)), Role::Text),
                 (note.into(), role),
             ]
         }
