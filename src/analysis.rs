@@ -3,6 +3,7 @@
 
 pub mod clock_events;
 pub mod events;
+pub mod fit;
 pub mod kernel_log;
 pub mod limits;
 pub mod names;

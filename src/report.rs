@@ -5,6 +5,7 @@
 
 mod csv;
 mod events;
+mod fit;
 mod json;
 mod object;
 mod prometheus;
@@ -13,6 +14,7 @@ mod topology;
 
 pub use csv::csv;
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
+pub use fit::{fit_json, fit_text};
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

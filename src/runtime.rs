@@ -7,6 +7,8 @@ mod commands;
 mod demo;
 mod events;
 mod feed;
+mod fit;
+mod hands;
 mod log;
 mod once;
 mod player;

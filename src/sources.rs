@@ -2,8 +2,10 @@
 //! captured or made-up machine reads like the live one.
 
 pub mod containers;
+pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;

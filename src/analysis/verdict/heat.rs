@@ -164,7 +164,7 @@ fn slowdown(context: &Context<'_>, reason: usize, bit: u64, least: f32, fact: &s
             return (recent && share >= least).then(|| {
                 let percent = share.min(1.0) * 100.0;
                 let evidence = format!(
-                    "{percent:.0}% of the time between the last two readings of its counter{}{}",
+                    "{percent:.0}% of the time by its counter{}{}",
                     seconds(gpu, reason),
                     degrees(context, gpu)
                 );
