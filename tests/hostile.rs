@@ -103,7 +103,7 @@ fn try_out(name: &str, cases: u32) {
     let input = prop_oneof![6 => known, 1 => prop::collection::vec(any::<u8>(), 0..600)];
     let tried = TestRunner::new(config).run(&input, |bytes| {
         let run = std::panic::AssertUnwindSafe(|| (parser.run)(&bytes));
-        std::panic::catch_unwind(run).map_err(|_| TestCaseError::fail(bytes.escape_ascii().to_string()))
+        std::panic::catch_unwind(run).map_err(|_panic| TestCaseError::fail(bytes.escape_ascii().to_string()))
     });
     if let Err(error) = tried {
         panic!("{name}: {error}");

@@ -12,7 +12,7 @@
 use kgtop::actions::Plan;
 use kgtop::app::{Message, Mode, Settings, State, Tab, update};
 use kgtop::config::FileConfig;
-use kgtop::model::{EventSource, ProcessFacts, ProcessKey, RawEvent, Record};
+use kgtop::model::{EventSource, RawEvent, Record};
 use kgtop::sources::containers::parse_cgroup;
 use kgtop::sources::host::{HostReader, boot_time, host_info};
 use kgtop::sources::kernel_log::{Saved, read_saved};
@@ -241,9 +241,8 @@ fn machine(bytes: &[u8]) {
     let _ = (HostReader::new(root.clone()).read(), boot_time(&root), host_info(&root));
     let _ = ProcessReader::new(root.clone()).read(&[PID]);
     let reader = FactsReader::new(root.clone());
-    let mut facts: ProcessFacts = reader.read_cheap(PID);
+    let mut facts = reader.read_cheap(PID);
     reader.read_memory_backed(PID, &mut facts);
-    let _: ProcessKey = facts.key;
     let _ = (pci::scan(&root), pci::module_version(&root), topology::scan(&root));
     let _ = ZfsReader::new(root).read();
 }

@@ -20,11 +20,13 @@ pub(super) fn health(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
         let up = nvlinks.value.iter().filter(|link| matches!(link.active, Ok(true))).count();
         let all = nvlinks.value.len();
         let role = if up < all { Role::Warning } else { Role::Text };
-        let errors =
-            words::reading(&health.nvlink_errors.clone().map(|n| format!("{n} errors")), Role::Muted);
+        let errors = words::reading(
+            &health.nvlink_errors.clone().map(|count| words::counted(count, "error")),
+            Role::Muted,
+        );
         lines.push(vec![label("NVLink"), (format!("{up} of {all} up   "), role), errors]);
     }
-    let replays = health.pcie_replays.clone().map(|count| format!("{count} replays"));
+    let replays = health.pcie_replays.clone().map(|count| words::counted(count, "replay"));
     lines.push(vec![label("PCIe"), words::reading(&replays, Role::Text)]);
     lines.push(modes(health));
     let age = snapshot.age(read);
