@@ -39,7 +39,10 @@ pub(super) fn start(root: &Root, own: Option<&PathBuf>, shared: &Arc<Shared>, ou
                     (SourceState::Degraded, format!("{}: actions in it are not shown", unread.join("; ")))
                 }
             };
-            if told.as_ref() != Some(&reason) {
+            // A log that is not there, or is read, is nothing to tell: most machines have none.
+            let is_news =
+                if told.is_none() { state != SourceState::Ok } else { told.as_ref() != Some(&reason) };
+            if is_news {
                 shared.post(|board| board.source(NAME, state, &reason));
                 told = Some(reason);
             }
