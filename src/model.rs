@@ -10,6 +10,7 @@ mod derive;
 mod event;
 mod group;
 mod history;
+mod host_file;
 mod inventory;
 mod process;
 mod reading;
@@ -27,6 +28,7 @@ pub use group::{
     ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
+pub use host_file::{HostFile, HostFiles};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};

@@ -2,6 +2,7 @@
 //! captured or made-up machine reads like the live one.
 
 pub mod containers;
+pub mod doctor;
 pub mod host;
 pub mod kernel_log;
 pub mod models;
