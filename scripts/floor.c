@@ -6,7 +6,8 @@
  * Calls and tiers are those of src/sources/nvml/: ten times a second power, SM clock, utilisation, clock events;
  * each second the cached values, process lists, GPM sample with metrics and per-process utilisation; every 2 s the
  * power buffer; every 5 s the counters and the temperature margin; every 10 s the utilisation buffer and the slow
- * group. Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
+ * group. With the argument "hidden", GPM and per-process utilisation are read every 5 s, as kgtop does while nobody
+ * looks at them. Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ static void read_fields(Device device, const unsigned *ids, int count, unsigned 
     fields(device, count, values);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    unsigned long demand = argc > 1 && !strcmp(argv[1], "hidden") ? 5 : 1;
     library = dlopen("libnvidia-ml.so.1", RTLD_NOW);
     if (!library) { fprintf(stderr, "floor: %s\n", dlerror()); return 1; }
     power = get("nvmlDeviceGetPowerUsage"); clock_info = get("nvmlDeviceGetClockInfo");
@@ -91,15 +93,18 @@ int main(void) {
             clock_info(d, 2, &a); clock_info(d, 0, &a); clock_info(d, 3, &a); temperature(d, 0, &a); pstate(d, &a);
             generation(d, &a); width(d, &a); limit(d, &a); encoder(d, &a, &b); decoder(d, &a, &b);
             n = 1024; compute(d, &n, list); n = 1024; graphics(d, &n, list); n = 1024; mps(d, &n, list);
-            gpm_sample(d, gpm[i][second & 1]);
-            if (second) {
-                metrics.version = 1; metrics.count = 12; metrics.before = gpm[i][~second & 1]; metrics.now = gpm[i][second & 1];
+            if (second % demand) goto buffers;
+            unsigned long turn = second / demand;
+            gpm_sample(d, gpm[i][turn & 1]);
+            if (turn) {
+                metrics.version = 1; metrics.count = 12; metrics.before = gpm[i][~turn & 1]; metrics.now = gpm[i][turn & 1];
                 for (int k = 0; k < 12; k++) metrics.metrics[k].id = gpm_ids[k];
                 gpm_metrics(&metrics);
             }
             n = 1024;
             if (!process_utilization(d, shares, &n, seen[i]))
                 for (unsigned k = 0; k < n; k++) if (shares[k].time > seen[i]) seen[i] = shares[k].time;
+        buffers:
             if (second % 2 == 0) { n = 1024; samples(d, 0, 0ULL, &type, &n, buffer); }
             if (second % 5 == 0) { read_fields(d, counters, 7, ~0u); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }
             if (second % 10 == 0) {

@@ -4,12 +4,14 @@
 //! A tab is one entry of [`Tab`], one file here for its state and intents, one line in [`update`], and one file in
 //! `ui/tabs/`.
 
+pub mod doctor;
 pub mod events;
 pub mod gpus;
 mod message;
 mod mode;
 pub mod processes;
 mod state;
+pub mod storage;
 mod tab;
 pub mod topology;
 mod update;

@@ -1,6 +1,6 @@
 //! What can happen, and what the runtime is asked to do about it.
 
-use super::{Motion, Tab, events, gpus, processes, topology};
+use super::{Motion, Tab, doctor, events, gpus, processes, storage, topology};
 use crate::model::{Demand, Deriver, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
@@ -88,6 +88,10 @@ pub enum Message {
     Processes(processes::Intent),
     /// Something in the events tab.
     Events(events::Intent),
+    /// Something in the storage tab.
+    Storage(storage::Intent),
+    /// Something in the doctor tab.
+    Doctor(doctor::Intent),
 }
 
 /// Where a replay stands.

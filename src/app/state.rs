@@ -139,6 +139,8 @@ pub struct State {
     pub(crate) processes: ProcessesState,
     pub(crate) topology: super::topology::TopologyState,
     pub(crate) events: EventsState,
+    pub(crate) storage: super::storage::StorageState,
+    pub(crate) doctor: super::doctor::DoctorState,
     pub(crate) overlay: Overlay,
     pub(crate) source: SourceLife,
     pub(crate) collector_log: VecDeque<String>,
@@ -177,6 +179,8 @@ impl State {
             processes: ProcessesState::default(),
             topology: super::topology::TopologyState::default(),
             events: EventsState::default(),
+            storage: super::storage::StorageState::default(),
+            doctor: super::doctor::DoctorState::default(),
             overlay: Overlay::None,
             source: SourceLife::Starting,
             collector_log: VecDeque::new(),
@@ -341,7 +345,7 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
-            Tab::Events => Demand::default(),
+            Tab::Events | Tab::Storage | Tab::Doctor => Demand::default(),
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

@@ -14,11 +14,23 @@ pub enum Tab {
     Limits,
     /// What the kernel and the driver reported.
     Events,
+    /// The filesystems that hold models, and the models on them.
+    Storage,
+    /// The layers from the bus to the container.
+    Doctor,
 }
 
 impl Tab {
     /// All tabs, in the order of their numbers.
-    pub const ALL: &[Self] = &[Self::Gpus, Self::Processes, Self::Topology, Self::Limits, Self::Events];
+    pub const ALL: &[Self] = &[
+        Self::Gpus,
+        Self::Processes,
+        Self::Topology,
+        Self::Limits,
+        Self::Events,
+        Self::Storage,
+        Self::Doctor,
+    ];
 
     /// What the tab bar calls it.
     #[must_use]
@@ -29,6 +41,8 @@ impl Tab {
             Self::Topology => "Topology",
             Self::Limits => "Limits",
             Self::Events => "Events",
+            Self::Storage => "Storage",
+            Self::Doctor => "Doctor",
         }
     }
 

@@ -119,6 +119,8 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Topology(intent) => return super::topology::update(state, &intent),
         Message::Processes(intent) => return processes::update(state, intent),
         Message::Events(intent) => return events::update(state, intent),
+        Message::Storage(intent) => return super::storage::update(state, &intent),
+        Message::Doctor(intent) => return super::doctor::update(state, &intent),
     }
     Vec::new()
 }

@@ -1,9 +1,11 @@
 //! The table of tabs: how each is drawn, its keys, and what a click in it means.
 
+mod doctor;
 mod events;
 mod gpus;
 mod limits;
 mod processes;
+mod storage;
 mod topology;
 
 use super::keys::Context;
@@ -30,6 +32,8 @@ const fn view(tab: Tab) -> &'static View {
         Tab::Topology => &topology::VIEW,
         Tab::Limits => &limits::VIEW,
         Tab::Events => &events::VIEW,
+        Tab::Storage => &storage::VIEW,
+        Tab::Doctor => &doctor::VIEW,
     }
 }
 

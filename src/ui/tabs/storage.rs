@@ -1,0 +1,35 @@
+//! Tab 6: the filesystems that hold models, and the models on them.
+
+use super::View;
+use crate::app::Motion;
+use crate::app::{Message, State, storage::Intent};
+use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::theme::Role;
+use crate::ui::widgets::Pen;
+use crossterm::event::KeyCode;
+use ratatui::layout::{Position, Rect};
+
+pub(super) const VIEW: View =
+    View { render, keys: &KEYS, hit, moved: |motion| Message::Storage(Intent::Move(motion)) };
+
+macro_rules! bind {
+    ($keys:expr, $label:literal, $help:literal, $intent:expr) => {
+        Binding { keys: &$keys, label: $label, short: "", help: $help, message: || Message::Storage($intent) }
+    };
+}
+
+static KEYS: Context = Context {
+    name: "Storage",
+    bindings: &[
+        bind!([key(KeyCode::Up), ch('k')], "↑", "up (also k)", Intent::Move(Motion::Previous)),
+        bind!([key(KeyCode::Down), ch('j')], "↓", "down (also j)", Intent::Move(Motion::Next)),
+    ],
+};
+
+fn render(_state: &State, area: Rect, pen: &mut Pen<'_>) {
+    pen.text(area.x, area.y, area.width, "No storage was read.", Role::Muted);
+}
+
+fn hit(_state: &State, _area: Rect, _position: Position) -> Option<Message> {
+    None
+}
