@@ -1,8 +1,8 @@
 //! The board on which the threads post what they read and from which a tick takes it.
 
 use crate::model::{
-    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostFiles, HostProcess, PciDevice, ProcessFacts, SourceState,
-    SourceStatus, StuckCall,
+    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostFiles, HostProcess, PciDevice, ProcessFacts,
+    SourceState, SourceStatus, StuckCall,
 };
 use crate::model::{Demand, Reading};
 use crate::sources::nvml::CallSlot;

@@ -22,7 +22,14 @@ impl Demand {
     /// Everything: for a recording or a one-off snapshot.
     #[must_use]
     pub const fn all() -> Self {
-        Self { gpm: true, counters: true, process_utilization: true, pcie_throughput: true, links: true, host_files: true }
+        Self {
+            gpm: true,
+            counters: true,
+            process_utilization: true,
+            pcie_throughput: true,
+            links: true,
+            host_files: true,
+        }
     }
 
     /// What either of the two wants.

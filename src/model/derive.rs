@@ -6,8 +6,8 @@ mod gpu;
 mod processes;
 
 use super::{
-    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample, HostView, Inventory,
-    RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
+    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample, HostView,
+    Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;

@@ -2,8 +2,8 @@
 
 use super::{
     Buffers, Bye, Container, Counters, Fast, Gpm, GpuId, GpuInfo, GpuState, Grouped, Header, Health,
-    HostFiles, HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind, RawEvent,
-    Reading, SelfCost, SourceStatus, StuckCall,
+    HostFiles, HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind,
+    RawEvent, Reading, SelfCost, SourceStatus, StuckCall,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use super::feed::{self, Feed};
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, events, once, record};
+use super::{demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
+use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
@@ -55,6 +55,10 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
+        Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {
+            doctor::explain(&text.join(" "), format)
         }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
@@ -240,7 +244,8 @@ fn once(
     let interval = config.interval;
     let mut text = String::new();
     on_loop(async {
-        let (snapshot, verdicts) = once::snapshot(feed::collector(arguments, clock), interval).await?;
+        let feed = feed::collector(arguments, clock);
+        let (snapshot, verdicts) = once::snapshot(feed, interval, Duration::ZERO, |_| true).await?;
         text = report(&snapshot, &verdicts);
         Ok(())
     })?;
@@ -248,7 +253,7 @@ fn once(
 }
 
 /// Prints the answer. A reader that has seen enough is no error.
-fn print(text: &str) -> Result<ExitCode> {
+pub(super) fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).wrap_err("standard output could not be written to")

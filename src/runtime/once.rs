@@ -1,4 +1,4 @@
-//! One derived snapshot, for `kgtop snapshot` and `kgtop export`.
+//! One derived snapshot, for `kgtop snapshot`, `kgtop export` and `kgtop doctor`.
 
 use super::feed::{Command, Feed, FeedEvent};
 use crate::analysis::{Judge, Verdict};
@@ -14,8 +14,13 @@ const APART: f64 = 0.5;
 /// was read by then is printed, with the stuck call in it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Folds records until rates can be given.
-pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+/// Folds records until rates can be given, `watched` has passed and the snapshot is `complete`.
+pub(super) async fn snapshot(
+    mut feed: Feed,
+    interval: Duration,
+    watched: Duration,
+    complete: impl Fn(&Snapshot) -> bool,
+) -> Result<(Snapshot, Vec<Verdict>)> {
     let mut deriver = Deriver::new();
     let mut judge = Judge::default();
     let mut latest = None;
@@ -29,7 +34,8 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                     if let Some(snapshot) = deriver.push(*record) {
                         let verdicts = judge.push(&snapshot);
                         let first = *first.get_or_insert(snapshot.mono);
-                        let enough = snapshot.mono.since(first) >= interval.mul_f64(APART);
+                        let seen = snapshot.mono.since(first);
+                        let enough = seen >= interval.mul_f64(APART).max(watched) && complete(&snapshot);
                         latest = Some((snapshot, verdicts));
                         if enough {
                             return;

@@ -174,7 +174,9 @@ fn snapshot(global: &GlobalArgs, config: &Config, clock: Clock) -> Result<Snapsh
     let interval = config.interval;
     let mut found = None;
     on_loop(async {
-        found = Some(once::snapshot(feed::collector(arguments, clock), interval).await?.0);
+        found = Some(
+            once::snapshot(feed::collector(arguments, clock), interval, Duration::ZERO, |_| true).await?.0,
+        );
         Ok(())
     })?;
     let snapshot = found.ok_or_else(|| color_eyre::eyre::eyre!("nothing was read"))?;

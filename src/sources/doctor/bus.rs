@@ -20,8 +20,7 @@ pub(super) fn read(gather: &mut Gather<'_>) {
     let value = |address: &str, file: &str| root.read_value(&format!("{DEVICES}/{address}/{file}"));
     let ours = |address: &str| {
         value(address, "vendor").is_ok_and(|vendor| vendor.eq_ignore_ascii_case(NVIDIA))
-            && value(address, "class")
-                .is_ok_and(|class| CLASSES.iter().any(|known| class.starts_with(known)))
+            && value(address, "class").is_ok_and(|class| CLASSES.iter().any(|known| class.starts_with(known)))
     };
     let addresses = gather.names(DEVICES, ours);
     let mut groups = BTreeSet::new();

@@ -9,13 +9,13 @@ const PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 pub(super) fn read(gather: &mut Gather<'_>) {
     for directory in ["/usr/bin", "/usr/local/bin", "/usr/local/nvidia/toolkit"] {
         gather.names(directory, |name| {
-            name.starts_with("nvidia-container-") || matches!(name, "nvidia-ctk" | "dockerd" | "podman" | "containerd")
+            name.starts_with("nvidia-container-")
+                || matches!(name, "nvidia-ctk" | "dockerd" | "podman" | "containerd")
         });
     }
     for directory in CDI {
-        let specifications = gather.names(directory, |name| {
-            [".yaml", ".yml", ".json"].iter().any(|known| name.ends_with(known))
-        });
+        let specifications = gather
+            .names(directory, |name| [".yaml", ".yml", ".json"].iter().any(|known| name.ends_with(known)));
         for name in specifications {
             gather.lines(&format!("{directory}/{name}"), is_of_specification);
         }
@@ -24,9 +24,7 @@ pub(super) fn read(gather: &mut Gather<'_>) {
         speaks_of(line, &["nvidia", "\"runtimes\"", "default-runtime", "\"cdi\"", "cgroupdriver"])
     });
     gather.lines("/etc/containerd/config.toml", |line| !is_comment(line) && speaks_of(line, &["nvidia"]));
-    gather.lines("/etc/nvidia-container-runtime/config.toml", |line| {
-        !is_comment(line) && line.contains('=')
-    });
+    gather.lines("/etc/nvidia-container-runtime/config.toml", |line| !is_comment(line) && line.contains('='));
     gather.names(PLUGINS, |_| true);
     gather.names("/var/lib/kubelet/plugins", |name| name.contains("nvidia"));
 }

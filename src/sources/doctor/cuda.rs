@@ -13,6 +13,7 @@ pub(super) fn read(gather: &mut Gather<'_>) {
         gather.names(&format!("{directory}/compat"), |name| name.starts_with("libcuda.so"));
         gather.names(&format!("{directory}/gds"), |_| true);
     }
+    gather.link("/etc/alternatives/cuda");
     let sets = |line: &str| !is_comment(line) && VARIABLES.iter().any(|name| line.contains(name));
     for path in ["/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/etc/bashrc"] {
         gather.lines(path, sets);

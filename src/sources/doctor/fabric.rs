@@ -5,17 +5,8 @@ use super::gather::Gather;
 /// A service that runs has a control group; a program need not be asked. Version 2 first, then version 1.
 const GROUPS: [&str; 2] = ["/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice"];
 /// Services that matter here.
-const SERVICES: [&str; 9] = [
-    "nvidia-",
-    "docker",
-    "containerd",
-    "crio",
-    "kubelet",
-    "k3s",
-    "rke2",
-    "auditd",
-    "slurmd",
-];
+const SERVICES: [&str; 9] =
+    ["nvidia-", "docker", "containerd", "crio", "kubelet", "k3s", "rke2", "auditd", "slurmd"];
 
 pub(super) fn read(gather: &mut Gather<'_>) {
     for directory in GROUPS {

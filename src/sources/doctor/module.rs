@@ -4,8 +4,13 @@
 use super::gather::{Gather, is_comment, speaks_of};
 
 /// Where modprobe looks, the strongest first (modprobe.d(5)).
-const MODPROBE: [&str; 5] =
-    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
+const MODPROBE: [&str; 5] = [
+    "/etc/modprobe.d",
+    "/run/modprobe.d",
+    "/usr/local/lib/modprobe.d",
+    "/usr/lib/modprobe.d",
+    "/lib/modprobe.d",
+];
 /// Modules that matter here, as `/proc/modules` begins its lines.
 const MODULES: [&str; 5] = ["nvidia", "nouveau", "nova", "vfio", "gdrdrv"];
 const DKMS: &str = "/var/lib/dkms";
