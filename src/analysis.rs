@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod events;
 pub mod kernel_log;
 pub mod limits;
+pub mod names;
 pub mod topology;
 pub mod verdict;
 pub mod xid;

@@ -13,6 +13,7 @@ mod history;
 mod host_file;
 mod inventory;
 mod process;
+pub mod read;
 mod reading;
 mod sample;
 mod snapshot;
@@ -25,7 +26,7 @@ pub use derive::{Deriver, ENDED_KEPT};
 pub use event::{EventSource, RawEvent};
 pub use group::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
-    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue, UtilizationBuffer,
+    ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
 pub use host_file::{HostFile, HostFiles};

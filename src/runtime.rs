@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod events;
 mod feed;
+mod hands;
 mod log;
 mod once;
 mod player;

@@ -3,6 +3,7 @@
 
 pub mod containers;
 pub mod doctor;
+pub mod holders;
 pub mod host;
 pub mod kernel_log;
 pub mod models;

@@ -59,6 +59,29 @@ fn a_line_written_to_the_pipe_below_a_root_is_on_the_screen_decoded() {
     pty.keys("\x1bq");
 }
 
+#[test]
+fn without_any_log_the_driver_itself_tells_of_xids() {
+    let root = tempfile::tempdir().unwrap();
+    let library = stand_in::stand_in_library();
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/event-set.toml");
+    let arguments: [&OsStr; 6] = [
+        OsStr::new("--root"),
+        root.path().as_os_str(),
+        OsStr::new("--nvml-lib"),
+        library.as_os_str(),
+        OsStr::new("--tab"),
+        OsStr::new("events"),
+    ];
+    let mut pty = Pty::kgtop(&arguments, 160, 30, &[("KGTOP_STAND_IN", scenario.as_os_str())]);
+    pty.wait_for("the source and what it hides", |screen| {
+        screen.contains("Xids of 2 GPUs from NVML only: no Xid from before") && screen.contains("/dev/kmsg")
+    });
+    pty.wait_for("the decoded Xid with its GPU", |screen| {
+        screen.contains("Xid 31: ") && screen.contains("GPU 1")
+    });
+    pty.keys("q");
+}
+
 fn events(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kgtop"))
         .arg("events")

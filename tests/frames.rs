@@ -16,14 +16,14 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, Mous
 use kgtop::app::{
     Effect, Message, Mode, Overlay, Replay, ReplayProgress, Settings, State, Tab, Window, update,
 };
-use kgtop::model::StuckCall;
+use kgtop::model::{EventSource, RawEvent, Record, StuckCall};
 use kgtop::ui::{ColourDepth, Theme, input};
 use kgtop::units::{Mono, Wall};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use std::time::Duration;
-use support::{Condition, Rig, START, frame, roles, text};
+use support::{Condition, Rig, START, START_WALL, frame, roles, text};
 
 const SECONDS: u64 = 260;
 const SIZES: [(u16, u16); 4] = [(200, 60), (120, 40), (80, 24), (40, 12)];
@@ -174,6 +174,22 @@ fn overlays() {
 }
 
 #[test]
+fn all_that_is_read_of_a_gpu() {
+    for (name, condition) in
+        [("healthy", Condition::Healthy), ("lost", Condition::Lost), ("plain", Condition::Plain)]
+    {
+        let mut state = live(Rig::new(4, 4, condition));
+        press(&mut state, "jjji");
+        check(&format!("gpu-details-{name}"), &state, 120, 40);
+        check(&format!("gpu-details-{name}"), &state, 80, 24);
+    }
+    let mut state = live(Rig::new(2, 4, Condition::Mig));
+    press(&mut state, "i");
+    let screen = shows(&state, 120, 60);
+    assert!(screen.contains("MIG instances") && screen.contains("compute instance"), "{screen}");
+}
+
+#[test]
 fn tree_and_filter() {
     let mut state = on(live(Rig::new(8, 20, Condition::Healthy)), Tab::Processes);
     press(&mut state, "t/slurm");
@@ -227,6 +243,21 @@ fn touching(line: &str) -> bool {
     })
 }
 
+/// The driver reports an Xid of GPU 0.
+fn xid(state: &mut State) {
+    let text = "NVRM: Xid (PCI:0000:19:00): 79, pid=1234, name=python3, GPU has fallen off the bus.";
+    let event = RawEvent {
+        at: Mono((START + 229) * 1_000_000),
+        wall: Wall((START_WALL + 229) * 1_000_000),
+        source: EventSource::Kmsg,
+        priority: Some(3),
+        facility: Some(0),
+        gpu: None,
+        text: text.into(),
+    };
+    update(state, Message::Record(Box::new(Record::Event(event))));
+}
+
 #[test]
 fn every_tab_in_every_condition_at_every_size() {
     let theme = Theme::probe();
@@ -243,11 +274,18 @@ fn every_tab_in_every_condition_at_every_size() {
         (3, 2),
         (1, 1),
     ];
-    for condition in Condition::ALL {
+    let paused = Mode::Replay(Replay { paused: true, ..Replay::new("incident.kgtop") });
+    let live = Condition::ALL.map(|condition| (condition, Mode::Live));
+    for (condition, mode) in live.into_iter().chain([(Condition::Throttled, paused)]) {
         for (gpus, processes) in [(1, 0), (8, 20), (16, 40)] {
-            let state = Rig::new(gpus, processes, condition).state(230, Settings::default(), Mode::Live);
+            let mut state =
+                Rig::new(gpus, processes, condition).state(230, Settings::default(), mode.clone());
+            // A healthy rig with a driver error in its log is a condition of its own; so is one that is lost.
+            if matches!(condition, Condition::Healthy | Condition::Lost) {
+                xid(&mut state);
+            }
             for tab in Tab::ALL {
-                for keys in ["", "j", "?", "f", "\n", "G"] {
+                for keys in ["", "j", "?", "f", "\n", "G", "i"] {
                     let mut state = on(state.clone(), *tab);
                     press(&mut state, keys);
                     for (columns, rows) in sizes {

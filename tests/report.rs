@@ -65,7 +65,7 @@ fn json_has_the_keys_that_are_promised() {
     has_keys(
         &json["host"],
         "hostname kernel uptime_seconds cpu_percent load_1m load_5m load_15m memory_total_bytes \
-         memory_used_bytes absent",
+         memory_used_bytes arc_reclaimable_bytes swap_total_bytes swap_used_bytes absent",
     );
     has_keys(&json["driver"], "version nvml_version cuda_version module_version problem absent");
     has_keys(&json["sources"][0], "name state reason");
@@ -80,7 +80,8 @@ fn json_has_the_keys_that_are_promised() {
     for gpu in json["gpus"].as_array().unwrap() {
         has_keys(
             gpu,
-            "index uuid name architecture compute_capability serial vbios pci_bus_id minor_number numa_node state \
+            "index uuid name brand architecture compute_capability serial board_part vbios inforom gsp pci_bus_id \
+             minor_number module_id numa_node display_attached virtualization memory_shared_with_cpu state \
              stuck_call stale_seconds utilization memory power temperature clocks performance_state fan_percent \
              throttle pcie nvlink fabric ecc remapped_rows retired_pages recovery_action persistence_mode \
              compute_mode mig absent",
@@ -89,36 +90,46 @@ fn json_has_the_keys_that_are_promised() {
             (
                 "utilization",
                 "gpu_percent memory_percent sm_percent sm_occupancy_percent tensor_percent dram_percent \
-                 encoder_percent decoder_percent",
+                 graphics_percent fp64_percent fp32_percent fp16_percent encoder_percent decoder_percent",
             ),
-            ("memory", "total_bytes used_bytes free_bytes reserved_bytes unattributed_bytes"),
+            ("memory", "total_bytes used_bytes free_bytes reserved_bytes unattributed_bytes bar1_used_bytes"),
             (
                 "power",
-                "draw_watts draw_min_watts draw_max_watts limit_watts default_limit_watts min_limit_watts \
+                "draw_watts draw_min_watts draw_max_watts limit_watts set_limit_watts default_limit_watts min_limit_watts \
                  max_limit_watts energy_joules",
             ),
-            ("temperature", "gpu_celsius memory_celsius slowdown_celsius shutdown_celsius margin_celsius"),
-            ("clocks", "sm_mhz memory_mhz max_sm_mhz max_memory_mhz"),
+            (
+                "temperature",
+                "gpu_celsius memory_celsius margin_celsius slowdown_celsius shutdown_celsius gpu_max_celsius \
+                 memory_max_celsius slowdown_limit_celsius shutdown_limit_celsius gpu_max_limit_celsius \
+                 memory_max_limit_celsius",
+            ),
+            ("clocks", "sm_mhz memory_mhz graphics_mhz video_mhz max_sm_mhz max_memory_mhz"),
             ("throttle", "mask supported_mask reasons seconds_by_reason observed_seconds"),
             (
                 "pcie",
-                "generation width max_generation max_width rx_bytes_per_second tx_bytes_per_second replays",
+                "generation width max_generation max_width gpu_max_generation rx_bytes_per_second \
+                 tx_bytes_per_second replays",
             ),
-            ("nvlink", "links active_links version rx_bytes_per_second tx_bytes_per_second errors"),
-            ("fabric", "state status"),
+            (
+                "nvlink",
+                "links active_links switch_links version rx_bytes_per_second tx_bytes_per_second errors by_link",
+            ),
+            ("fabric", "state status health"),
             (
                 "ecc",
                 "corrected_volatile uncorrected_volatile corrected_aggregate uncorrected_aggregate \
-                 sram_threshold_exceeded",
+                 sram_threshold_exceeded enabled enabled_after_reset",
             ),
-            ("remapped_rows", "corrected uncorrected pending failed"),
+            ("remapped_rows", "corrected uncorrected pending failed banks"),
             ("retired_pages", "single_bit double_bit pending"),
-            ("mig", "enabled instances"),
+            ("mig", "enabled enabled_after_reset instances"),
         ];
         for (name, members) in nested {
             has_keys(&gpu[name], members);
         }
     }
+    has_keys(&json["gpus"][0]["remapped_rows"]["banks"], "max high partial low none");
     has_keys(
         &json["gpus"][0]["throttle"]["seconds_by_reason"],
         "sw_power_cap sync_boost sw_thermal_slowdown hw_thermal_slowdown hw_power_brake_slowdown",
@@ -127,6 +138,60 @@ fn json_has_the_keys_that_are_promised() {
         &json["gpus"][0]["throttle"]["seconds_by_reason"]["sw_power_cap"],
         "1m 10m 60m since_driver_load",
     );
+}
+
+#[test]
+fn links_and_instances_have_their_keys_and_say_what_is_absent() {
+    let mut records = Rig::new(1, 1).records(3);
+    for record in &mut records {
+        let Record::Sample(sample) = record else { continue };
+        let at = sample.mono;
+        let link = NvLink {
+            link: 3,
+            active: Ok(false),
+            remote_type: Ok(2),
+            remote_pci: Err(Absence::NotSupported),
+            replay_errors: Ok(7),
+            recovery_errors: Ok(0),
+            crc_errors: Err(Absence::NoPermission),
+        };
+        let process = ProcessOnGpu {
+            pid: 77,
+            kind: ProcessKind::Compute,
+            memory: Ok(Bytes(1 << 30)),
+            gpu_instance: Some(1),
+            compute_instance: Some(0),
+        };
+        let instance = MigInstance {
+            gpu_instance: Ok(1),
+            compute_instance: Ok(0),
+            uuid: Ok(GpuId("MIG-00000000-0000-0000-0000-000000000001".into())),
+            profile: Ok("1g.10gb".into()),
+            memory_total: Ok(Bytes(10 << 30)),
+            memory_used: Ok(Bytes(1 << 30)),
+            sm: Err(Absence::NotSupported),
+            processes: Ok(vec![process]),
+        };
+        sample.gpus[0].nvlinks = Some(Grouped { at, value: vec![link] });
+        sample.gpus[0].mig = Some(Grouped { at, value: Ok(vec![instance]) });
+    }
+    let json = json(&snapshot(records));
+    let link = &json["gpus"][0]["nvlink"]["by_link"][0];
+    has_keys(link, "link active remote remote_pci_bus_id replay_errors recovery_errors crc_errors absent");
+    assert_eq!(
+        (&link["link"], &link["remote"], &link["replay_errors"]),
+        (&3.into(), &"switch".into(), &7.into())
+    );
+    assert_eq!(link["absent"]["crc_errors"], "no_permission");
+    let instance = &json["gpus"][0]["mig"]["instances"][0];
+    has_keys(instance, "gpu_instance compute_instance uuid profile memory sm_percent pids absent");
+    has_keys(&instance["memory"], "total_bytes used_bytes");
+    assert_eq!((&instance["profile"], &instance["pids"][0]), (&"1g.10gb".into(), &77.into()));
+    assert_eq!(instance["absent"]["sm_percent"], "not_supported");
+    let of_instance: Vec<_> =
+        json["processes"].as_array().unwrap().iter().filter(|p| p["pid"] == 77).collect();
+    assert_eq!(of_instance[0]["gpus"][0]["gpu_instance"], 1);
+    assert_eq!(of_instance[0]["gpus"][0]["memory_bytes"], 1_u64 << 30);
 }
 
 /// The paths below `value` that are null, `absent` maps left out.

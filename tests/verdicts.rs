@@ -10,17 +10,19 @@
     reason = "a test may panic"
 )]
 
-use kgtop::analysis::events::{EventLog, Incident};
-use kgtop::analysis::{Judge, Severity, Verdict};
-use kgtop::model::{Deriver, Record, Snapshot};
-use kgtop::sources::scenario::{Expectation, Scenario, ScenarioPlayer};
-use kgtop::units::{Mono, Wall};
+#[path = "verdicts/bench.rs"]
+mod bench;
+#[path = "verdicts/quiet.rs"]
+mod quiet;
+#[path = "verdicts/rules.rs"]
+mod rules;
+
+use bench::Told;
+use kgtop::analysis::{Severity, Verdict};
+use kgtop::sources::scenario::{Expectation, Scenario};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const WALL: Wall = Wall(1_790_000_000_000_000);
-/// The scenarios begin an hour after boot, so that no stamp of a line is zero.
-const MONO: Mono = Mono(3_600_000_000);
 /// Longest look at one scenario.
 const SECONDS_AT_MOST: u64 = 260;
 
@@ -33,53 +35,13 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// What was told at each sample.
-struct Told {
-    at: f64,
-    gpus: Vec<Option<u32>>,
-    verdicts: Vec<Verdict>,
-}
-
-#[derive(Default)]
-struct Bench {
-    deriver: Deriver,
-    judge: Judge,
-    log: EventLog,
-    latest: Option<Snapshot>,
-    told: Vec<Told>,
-}
-
-impl Bench {
-    fn push(&mut self, record: Record) {
-        if let Record::Event(event) = &record {
-            self.log.push(event, self.latest.as_ref());
-        }
-        let Some(snapshot) = self.deriver.push(record) else { return };
-        let incidents: Vec<&Incident> = self.log.incidents().collect();
-        let verdicts = self.judge.push_with(&snapshot, &incidents);
-        let index = |verdict: &Verdict| verdict.gpu.as_ref().and_then(|id| snapshot.gpu(id)?.index());
-        self.told.push(Told {
-            at: snapshot.mono.since(MONO).as_secs_f64(),
-            gpus: verdicts.iter().map(index).collect(),
-            verdicts,
-        });
-        self.latest = Some(snapshot);
-    }
-}
-
 fn play(path: &Path) -> (Scenario, Vec<Told>) {
     let text = std::fs::read_to_string(path).unwrap();
     let scenario =
         Scenario::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
-    let mut player = ScenarioPlayer::new(scenario.clone(), WALL, MONO);
     let until = scenario.duration().min(Duration::from_secs(SECONDS_AT_MOST));
-    let mut bench = Bench::default();
-    while player.next_at().is_some_and(|at| at < until) {
-        if let Some(record) = player.next() {
-            bench.push(record);
-        }
-    }
-    (scenario, bench.told)
+    let told = bench::play(&scenario, until, &|_, _| {});
+    (scenario, told)
 }
 
 /// What comes along with a scenario's fault, for the readings' own time: neither asked for nor a false alarm.

@@ -8,6 +8,7 @@ pub const INVALID_ARGUMENT: u32 = 2;
 pub const NOT_SUPPORTED: u32 = 3;
 pub const NOT_FOUND: u32 = 6;
 pub const INSUFFICIENT_SIZE: u32 = 7;
+pub const TIMEOUT: u32 = 10;
 pub const GPU_IS_LOST: u32 = 15;
 pub const ARGUMENT_VERSION_MISMATCH: u32 = 25;
 

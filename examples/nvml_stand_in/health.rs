@@ -33,7 +33,8 @@ device_calls! {
     fn nvmlDeviceGetEccMode(gpu, current: *mut c_uint, pending: *mut c_uint) {
         ecc(gpu)?;
         out(current, 1)?;
-        out(pending, u32::from(gpu.settings(|settings| settings.ecc_pending).unwrap_or(true)))
+        let by_rig = gpu.values().ecc_pending > 0.0;
+        out(pending, u32::from(gpu.settings(|settings| settings.ecc_pending).unwrap_or(by_rig)))
     }
     fn nvmlDeviceGetDefaultEccMode(gpu, mode: *mut c_uint) {
         ecc(gpu)?;

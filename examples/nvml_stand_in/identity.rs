@@ -120,6 +120,8 @@ device_calls! {
     fn nvmlDeviceGetMaxPcieLinkWidth(gpu, width: *mut c_uint) { out(width, gpu.gpu.preset.pcie.1) }
     fn nvmlDeviceGetDisplayMode(gpu, on: *mut c_uint) { out(on, u32::from(gpu.gpu.display)) }
     fn nvmlDeviceGetDisplayActive(gpu, on: *mut c_uint) { out(on, u32::from(gpu.gpu.display)) }
-    fn nvmlDeviceGetVirtualizationMode(_gpu, mode: *mut c_uint) { out(mode, 0) }
+    fn nvmlDeviceGetVirtualizationMode(gpu, mode: *mut c_uint) {
+        out(mode, u32::from(gpu.state.scenario.host().guest))
+    }
     fn nvmlDeviceGetMultiGpuBoard(_gpu, multi: *mut c_uint) { out(multi, 0) }
 }

@@ -25,6 +25,7 @@
 
 mod buffers;
 mod code;
+mod events;
 mod fields;
 mod gpm;
 mod health;

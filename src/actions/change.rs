@@ -1,5 +1,6 @@
 //! What is wanted: one change of one setting of one target.
 
+use super::settings::{ClockDomain, ComputeMode, EccCounters, Remedy};
 use serde::{Deserialize, Serialize};
 
 /// One change. Powers are in milliwatts and clocks in MHz, as the driver takes them: nothing is rounded on the way.
@@ -40,8 +41,25 @@ pub enum Change {
         /// Which counters.
         counters: EccCounters,
     },
+    /// Application clocks back to their defaults.
+    DefaultApplicationClocks,
+    /// Make MIG instances, each with the compute instance that fills it.
+    MigCreate {
+        /// Profiles as the driver numbers or names them, in the order in which they are placed: `19`, `3g.40gb`.
+        profiles: Vec<String>,
+    },
+    /// Destroy MIG instances, with the compute instances on them.
+    MigDestroy {
+        /// Number of the GPU instance; `None`: every instance of the GPU.
+        instance: Option<u32>,
+    },
     /// Reset the GPU.
     Reset,
+    /// What is left where a reset does not help. Only with `--last-resort`.
+    LastResort {
+        /// Which remedy.
+        remedy: Remedy,
+    },
     /// Send a signal to a process.
     Signal {
         /// Name without `SIG`: `TERM`.
@@ -54,121 +72,17 @@ pub enum Change {
     },
 }
 
-/// A clock that can be locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClockDomain {
-    /// The SMs' clock.
-    Graphics,
-    /// The memory's clock.
-    Memory,
-}
-
-impl ClockDomain {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Graphics => "graphics",
-            Self::Memory => "memory",
-        }
-    }
-}
-
-/// Compute modes that drivers still take (`nvmlComputeMode_t`; 1, exclusive thread, is gone since CUDA 8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ComputeMode {
-    /// Any number of processes.
-    Default,
-    /// One process at a time.
-    ExclusiveProcess,
-    /// None.
-    Prohibited,
-}
-
-impl ComputeMode {
-    /// The driver's number.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Default => 0,
-            Self::Prohibited => 2,
-            Self::ExclusiveProcess => 3,
-        }
-    }
-
-    /// The mode of that number.
-    #[must_use]
-    pub fn from_number(number: u32) -> Option<Self> {
-        [Self::Default, Self::Prohibited, Self::ExclusiveProcess].into_iter().find(|m| m.number() == number)
-    }
-
-    /// The name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Prohibited => "prohibited",
-            Self::ExclusiveProcess => "exclusive-process",
-        }
-    }
-}
-
-/// Which ECC counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EccCounters {
-    /// Since the driver loaded.
-    Volatile,
-    /// In the GPU's life.
-    Aggregate,
-}
-
-impl EccCounters {
-    /// The name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Volatile => "volatile",
-            Self::Aggregate => "aggregate",
-        }
-    }
-
-    /// The driver's number (`nvmlEccCounterType_t`).
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Volatile => 0,
-            Self::Aggregate => 1,
-        }
-    }
-}
-
-/// Signals that can be sent: name, number on Linux (`signal(7)`, x86 and ARM).
-pub const SIGNALS: [(&str, i32); 9] = [
-    ("TERM", 15),
-    ("INT", 2),
-    ("KILL", 9),
-    ("HUP", 1),
-    ("QUIT", 3),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("STOP", 19),
-    ("CONT", 18),
-];
-
-/// The number of a signal that can be sent.
-#[must_use]
-pub fn signal_number(name: &str) -> Option<i32> {
-    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
-}
-
 impl Change {
     /// Whether it is about a process rather than a GPU.
     #[must_use]
     pub const fn is_about_process(&self) -> bool {
         matches!(self, Self::Signal { .. } | Self::Renice { .. })
+    }
+
+    /// Whether the GPU has to be free of every holder, kgtop's own collector included: a reset and what goes further.
+    #[must_use]
+    pub const fn takes_the_gpu_away(&self) -> bool {
+        matches!(self, Self::Reset | Self::LastResort { .. })
     }
 
     /// The setting it changes, for people and for the last change of each kind.
@@ -182,7 +96,10 @@ impl Change {
             Self::Persistence { .. } => "persistence mode",
             Self::ComputeMode { .. } => "compute mode",
             Self::ClearEcc { .. } => "ECC counters",
+            Self::DefaultApplicationClocks => "application clocks",
+            Self::MigCreate { .. } | Self::MigDestroy { .. } => "MIG instances",
             Self::Reset => "GPU reset",
+            Self::LastResort { remedy } => remedy.title(),
             Self::Signal { .. } => "signal",
             Self::Renice { .. } => "niceness",
         }
@@ -192,7 +109,7 @@ impl Change {
     #[must_use]
     pub fn is_destructive(&self) -> bool {
         match self {
-            Self::Reset | Self::ClearEcc { .. } => true,
+            Self::Reset | Self::LastResort { .. } | Self::MigDestroy { .. } | Self::ClearEcc { .. } => true,
             Self::Signal { name } => name == "KILL",
             _ => false,
         }
@@ -208,7 +125,12 @@ impl Change {
             Self::Persistence { on } => on_off(*on).to_owned(),
             Self::ComputeMode { mode } => mode.name().to_owned(),
             Self::ClearEcc { counters } => format!("0 ({} counters)", counters.name()),
+            Self::DefaultApplicationClocks => "default".to_owned(),
+            Self::MigCreate { profiles } => format!("{} more: {}", profiles.len(), profiles.join(", ")),
+            Self::MigDestroy { instance: Some(number) } => format!("GPU instance {number} destroyed"),
+            Self::MigDestroy { instance: None } => "none: all destroyed".to_owned(),
             Self::Reset => "as after power-on".to_owned(),
+            Self::LastResort { remedy } => remedy.wanted().to_owned(),
             Self::Signal { name } => format!("SIG{name} sent"),
             Self::Renice { nice } => nice.to_string(),
         }

@@ -1,15 +1,16 @@
 //! The preflight: every reason why a change of a GPU would be refused or would hurt, found before anything is sent.
 
-use super::change::{Change, ComputeMode, format_watts};
+mod mig;
+mod reset;
+
+use super::change::{Change, format_watts};
 use super::facts::{GpuFacts, HostFacts, milliwatts};
 use super::plan::{Refusal, RefusalKind};
-use crate::model::{Absence, GpuState, Reading, known};
+use super::settings::ComputeMode;
+use crate::model::{Absence, GpuState, Reading};
 
 /// `NVML_GPU_VIRTUALIZATION_MODE_VGPU`
 const VGPU_GUEST: u32 = 2;
-/// `NVML_FI_DEV_GET_GPU_RECOVERY_ACTION`: 2 is a node reboot, 3 drain P2P.
-const RECOVERY_REBOOT: u32 = 2;
-const RECOVERY_DRAIN_P2P: u32 = 3;
 
 fn refusal(kind: RefusalKind, reason: impl Into<String>) -> Refusal {
     Refusal { kind, reason: reason.into() }
@@ -89,8 +90,10 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
                 ));
             }
         }
-        Change::Reset => reset(gpu, host, &mut found),
-        Change::UnlockClocks { .. } => {}
+        Change::Reset | Change::LastResort { .. } => reset::reset(gpu, host, &mut found),
+        Change::MigCreate { profiles } => mig::create(gpu, profiles, &mut found),
+        Change::MigDestroy { instance } => mig::destroy(gpu, *instance, &mut found),
+        Change::UnlockClocks { .. } | Change::DefaultApplicationClocks => {}
         Change::Signal { .. } | Change::Renice { .. } => {
             found.push(refusal(RefusalKind::WrongRemedy, "this is about a process, not a GPU"));
         }
@@ -151,86 +154,5 @@ fn clocks(least: u32, most: u32, highest: Reading<u32>, found: &mut Vec<Refusal>
             RefusalKind::NotSupported,
             format!("the highest clock could not be read ({absence}), so no range can be checked"),
         )),
-    }
-}
-
-fn reset(gpu: &GpuFacts, host: &HostFacts, found: &mut Vec<Refusal>) {
-    if host.in_container || !host.pids_visible {
-        found.push(refusal(
-            RefusalKind::Container,
-            "in a container the processes of the host that hold the GPU cannot be seen: reset it from the host",
-        ));
-    }
-    if let Some(why) = &host.proc_partial {
-        found.push(refusal(
-            RefusalKind::ProcPartial,
-            format!("not all of /proc can be read ({why}): nobody can be proven to be off the GPU"),
-        ));
-    }
-    match known(&gpu.recovery_action) {
-        Some(RECOVERY_REBOOT) => found.push(refusal(
-            RefusalKind::WrongRemedy,
-            "the driver asks for a reboot of the machine: a reset does not repair this",
-        )),
-        Some(RECOVERY_DRAIN_P2P) => found.push(refusal(
-            RefusalKind::WrongRemedy,
-            "the driver asks to stop peer-to-peer jobs first: drain them, then look at the recovery action again",
-        )),
-        _ => {}
-    }
-    if gpu.display_attached == Ok(true) {
-        found.push(refusal(RefusalKind::Held, "a display is attached: its server holds the GPU"));
-    }
-    if host.drm_loaded {
-        found.push(refusal(
-            RefusalKind::Held,
-            "the module nvidia_drm is loaded and may hold the GPU: unload it (modprobe -r nvidia_drm) first",
-        ));
-    }
-    for holder in gpu.holders.iter().flatten() {
-        let name = holder.name.as_deref().unwrap_or("a process");
-        found.push(refusal(
-            RefusalKind::Held,
-            format!("{name} (PID {}) is on the GPU: end it or let it finish", holder.pid),
-        ));
-    }
-    match &host.open_by {
-        None => {
-            found.push(refusal(RefusalKind::ProcPartial, "who holds the device files was not looked for"));
-        }
-        Some(open) => {
-            let others = open.iter().filter(|(pid, _)| !gpu.holders.iter().flatten().any(|h| h.pid == *pid));
-            for (pid, name) in others {
-                found.push(refusal(
-                    RefusalKind::Held,
-                    format!("{name} (PID {pid}) holds the device file of the GPU: {}", advice(name)),
-                ));
-            }
-        }
-    }
-    // Ampere and Ada fabrics: man page of nvidia-smi, --gpu-reset. Hopper and later need no peer.
-    let (links, to_switch) = gpu.nvlinks;
-    let old = gpu
-        .architecture
-        .as_deref()
-        .is_ok_and(|name| ["Kepler", "Maxwell", "Pascal", "Volta", "Turing"].contains(&name));
-    if links > 0 && to_switch == 0 && old {
-        found.push(refusal(
-            RefusalKind::WrongRemedy,
-            "before Ampere all GPUs that NVLink joins must be reset together: kgtop resets one at a time",
-        ));
-    }
-}
-
-/// How a known holder of device files is sent away.
-fn advice(name: &str) -> &'static str {
-    match name {
-        "nvidia-persiste" | "nvidia-persistenced" => "systemctl stop nvidia-persistenced",
-        "nv-hostengine" => "systemctl stop nvidia-dcgm",
-        "dcgm-exporter" => "stop the exporter (its pod or unit)",
-        "nv-fabricmanage" | "nv-fabricmanager" => "systemctl stop nvidia-fabricmanager",
-        "Xorg" | "Xwayland" | "gnome-shell" => "end the graphical session",
-        "nvtop" | "nvitop" | "nvidia-smi" | "kgtop" | "btop" => "leave the monitor",
-        _ => "end it",
     }
 }

@@ -1,9 +1,11 @@
 //! What a plan rests on: of the GPU, of the processes on it, of this host. Taken from a snapshot when a plan is
 //! shown, and from the driver itself before it is carried out.
 
-use super::change::{Change, ComputeMode, EccCounters, format_watts, on_off};
+use super::change::{Change, format_watts, on_off};
+use super::settings::{ComputeMode, EccCounters};
 use crate::model::{
-    Absence, Gpu, GpuInfo, GpuState, Health, Live, Process, ProcessKey, ProcessList, Reading, Snapshot, known,
+    Absence, Gpu, GpuInfo, GpuState, Health, Live, MigInstance, Process, ProcessKey, ProcessList, Reading,
+    Snapshot, known,
 };
 use crate::units::{Megahertz, Watts};
 use serde::{Deserialize, Serialize};
@@ -37,8 +39,10 @@ pub struct GpuFacts {
     pub compute_mode: Reading<u32>,
     /// MIG mode.
     pub mig: Reading<bool>,
-    /// Profiles of the MIG instances, as nvidia-smi names them.
-    pub mig_profiles: Vec<String>,
+    /// The MIG instances.
+    pub mig_instances: Reading<Vec<MigFacts>>,
+    /// What can be made of the GPU in MIG mode; asked of the driver only where an instance is to be made.
+    pub mig_offered: Reading<Vec<MigProfile>>,
     /// Corrected and uncorrected ECC errors since the driver loaded.
     pub ecc_volatile: [Reading<u64>; 2],
     /// Corrected and uncorrected ECC errors in the GPU's life.
@@ -59,6 +63,61 @@ pub struct GpuFacts {
     pub minor: Reading<u32>,
     /// Processes on it; absent where the driver's list could not be read.
     pub holders: Reading<Vec<HolderFacts>>,
+}
+
+/// A MIG instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MigFacts {
+    /// Number of the GPU instance.
+    pub instance: Reading<u32>,
+    /// Profile as nvidia-smi names it.
+    pub profile: Reading<String>,
+    /// PIDs of its processes; absent where the driver does not tell.
+    pub processes: Reading<Vec<u32>>,
+}
+
+impl MigFacts {
+    fn of(instance: &MigInstance) -> Self {
+        Self {
+            instance: instance.gpu_instance.clone(),
+            profile: instance.profile.as_ref().map(ToString::to_string).map_err(Clone::clone),
+            processes: instance
+                .processes
+                .as_ref()
+                .map(|list| list.iter().map(|entry| entry.pid).collect())
+                .map_err(Clone::clone),
+        }
+    }
+
+    /// Profile and number: `1g.18gb (7)`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let number = self.instance.as_ref().map_or_else(|_| "?".to_owned(), ToString::to_string);
+        format!("{} ({number})", self.profile.as_deref().unwrap_or("unknown profile"))
+    }
+}
+
+/// A profile of which instances can be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MigProfile {
+    /// The driver's number.
+    pub id: u32,
+    /// Name as nvidia-smi has it: `1g.18gb`.
+    pub name: String,
+    /// Framebuffer of an instance, MiB.
+    pub memory_mib: u64,
+    /// How many of them the GPU can hold.
+    pub most: u32,
+    /// How many more can be made beside what is there.
+    pub free: Reading<u32>,
+}
+
+impl MigProfile {
+    /// Whether the text means this profile: its number or its name.
+    #[must_use]
+    pub fn is_called(&self, text: &str) -> bool {
+        self.id.to_string() == text || self.name == text
+    }
 }
 
 /// A process on the GPU.
@@ -115,6 +174,8 @@ pub struct HostFacts {
     pub proc_partial: Option<String>,
     /// `nvidia_drm` is loaded.
     pub drm_loaded: bool,
+    /// Whether Fabric Manager runs; `None` where nobody looked.
+    pub fabric_manager: Option<bool>,
     /// Who holds the device files of the GPU, kgtop's own processes left out: `None` where nobody looked.
     pub open_by: Option<Vec<(u32, String)>>,
 }
@@ -135,13 +196,7 @@ impl GpuFacts {
             .filter(|process| process.ended.is_none())
             .filter_map(|process| HolderFacts::of_process(snapshot, process, Some(&gpu.id.0)))
             .collect());
-        if let Some(mig) = &gpu.mig
-            && let Ok(instances) = &mig.value
-        {
-            facts.mig_profiles =
-                instances.iter().filter_map(|i| known(&i.profile).map(|p| p.to_string())).collect();
-        }
-        facts
+        facts.with_mig(gpu.mig.as_ref().map(|group| &group.value))
     }
 
     /// The facts of a GPU as just read. Nothing is known of its processes yet.
@@ -169,7 +224,8 @@ impl GpuFacts {
             persistence: health.map_or_else(|| Err(Absence::NotRequested), |h| h.persistence.clone()),
             compute_mode: health.map_or_else(|| Err(Absence::NotRequested), |h| h.compute_mode.clone()),
             mig: health.map_or_else(|| Err(Absence::NotRequested), |h| h.mig.clone()),
-            mig_profiles: Vec::new(),
+            mig_instances: Err(Absence::NotRequested),
+            mig_offered: Err(Absence::NotRequested),
             ecc_volatile: ecc(|h| [&h.ecc_corrected_volatile, &h.ecc_uncorrected_volatile]),
             ecc_aggregate: ecc(|h| [&h.ecc_corrected_aggregate, &h.ecc_uncorrected_aggregate]),
             remap_pending: health.map_or_else(|| Err(Absence::NotRequested), |h| h.remap_pending.clone()),
@@ -181,6 +237,18 @@ impl GpuFacts {
             minor: info.minor.clone(),
             holders: Err(Absence::NotRequested),
         }
+    }
+
+    /// The same with the MIG instances.
+    #[must_use]
+    pub fn with_mig(mut self, instances: Option<&Reading<Vec<MigInstance>>>) -> Self {
+        if let Some(instances) = instances {
+            self.mig_instances = instances
+                .as_ref()
+                .map(|instances| instances.iter().map(MigFacts::of).collect())
+                .map_err(Clone::clone);
+        }
+        self
     }
 
     /// The same with the driver's own process list.
@@ -199,6 +267,13 @@ impl GpuFacts {
             })
             .map_err(Clone::clone);
         self
+    }
+
+    /// The MIG layout in one line.
+    fn layout(&self) -> Option<String> {
+        let instances = self.mig_instances.as_ref().ok()?;
+        let names: Vec<String> = instances.iter().map(MigFacts::name).collect();
+        Some(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
     }
 
     /// The value now of what `change` changes, exact, for comparing; `None` where it cannot be read (a clock lock
@@ -226,9 +301,12 @@ impl GpuFacts {
                     uncorrected.as_ref().ok()?
                 ))
             }
+            Change::MigCreate { .. } | Change::MigDestroy { .. } => self.layout(),
             Change::LockClocks { .. }
             | Change::UnlockClocks { .. }
+            | Change::DefaultApplicationClocks
             | Change::Reset
+            | Change::LastResort { .. }
             | Change::Signal { .. }
             | Change::Renice { .. } => None,
         }

@@ -1,10 +1,12 @@
 //! Plans for a GPU.
 
-use super::change::{Change, ClockDomain, format_watts};
+use super::change::{Change, format_watts};
 use super::check;
+use super::command::{gpu_command, steps};
 use super::facts::{GpuFacts, HolderFacts, HostFacts, milliwatts};
-use super::plan::{Loss, PLAN_FORMAT, Plan, Target, Weight};
-use super::rows::{gpu_command, smi_address};
+use super::losses::{drain, losses};
+use super::plan::{PLAN_FORMAT, Plan, Target, Weight};
+use super::settings::ClockDomain;
 use crate::model::known;
 use crate::units::Mono;
 
@@ -29,6 +31,7 @@ pub fn plan_gpu(gpu: &GpuFacts, host: &HostFacts, change: Change, now: Mono) -> 
         ) && expected.as_deref() == Some(change.wanted().as_str()),
         range: range(gpu, &change),
         command: gpu_command(&address, &change),
+        steps: steps(gpu, &address, &change),
         drain: drain(&disturbed, &host.hostname),
         lost: losses(gpu, &change, &address),
         refusals: check::refusals(gpu, host, &change),
@@ -50,7 +53,11 @@ fn weight(change: &Change, address: &str, disturbed: &[HolderFacts]) -> Weight {
         return Weight::Typed { text: bus(address) };
     }
     match change {
-        Change::PowerLimit { .. } | Change::UnlockClocks { .. } if disturbed.is_empty() => Weight::Key,
+        Change::PowerLimit { .. } | Change::UnlockClocks { .. } | Change::DefaultApplicationClocks
+            if disturbed.is_empty() =>
+        {
+            Weight::Key
+        }
         _ => Weight::YesNo,
     }
 }
@@ -82,6 +89,17 @@ fn range(gpu: &GpuFacts, change: &Change) -> Option<String> {
             Some(format!("up to {highest}; the driver takes the nearest clocks it has"))
         }
         Change::ComputeMode { .. } => Some("default, exclusive-process or prohibited".to_owned()),
+        Change::MigCreate { .. } => {
+            let offered = gpu.mig_offered.as_ref().ok()?;
+            let names: Vec<String> = offered
+                .iter()
+                .map(|profile| {
+                    let free = known(&profile.free).map_or_else(|| "?".to_owned(), |free| free.to_string());
+                    format!("{} ({}) {free} of {}", profile.name, profile.id, profile.most)
+                })
+                .collect();
+            Some(format!("profile (number), how many more of how many: {}", names.join(", ")))
+        }
         _ => None,
     }
 }
@@ -107,7 +125,28 @@ fn effect(gpu: &GpuFacts, change: &Change) -> Option<String> {
         Change::ClearEcc { .. } => {
             Some("the counters are written to the audit log first: they are evidence for a replacement".to_owned())
         }
-        _ => None,
+        Change::DefaultApplicationClocks => {
+            Some("clocks go up to the default again where an application clock held them down".to_owned())
+        }
+        Change::MigCreate { .. } => Some(
+            "each instance is a device of its own, with its UUID; who names devices by MIG UUID has to be told"
+                .to_owned(),
+        ),
+        Change::MigDestroy { .. } => {
+            Some("its memory and slices are free for other instances; its UUID is gone for good".to_owned())
+        }
+        Change::Reset => Some(
+            "the GPU starts afresh within about ten seconds: pending row remaps take effect, what the driver asked \
+             a reset for is done"
+                .to_owned(),
+        ),
+        Change::LastResort { .. } => Some(
+            "the driver initialises the GPU anew where a reset is refused or does not help; where this does not \
+             help either, what is left is a reboot, then a power cycle"
+                .to_owned(),
+        ),
+        Change::UnlockClocks { .. } => Some("clocks go as high as power and temperature allow".to_owned()),
+        Change::Signal { .. } | Change::Renice { .. } => None,
     }
 }
 
@@ -160,80 +199,14 @@ fn lasting(gpu: &GpuFacts, change: &Change) -> String {
                 .to_owned()
         }
         Change::ComputeMode { .. } => "until reboot or reset".to_owned(),
+        Change::MigCreate { .. } | Change::MigDestroy { .. } => {
+            "until reboot or reset; nvidia-mig-parted with a unit of its own makes a layout last".to_owned()
+        }
+        Change::DefaultApplicationClocks => {
+            "the default is what reboot and reset give as well; for good".to_owned()
+        }
         _ => "for good".to_owned(),
     }
-}
-
-fn losses(gpu: &GpuFacts, change: &Change, address: &str) -> Vec<Loss> {
-    let loss = |what: &str, restore: Option<String>| Loss { what: what.to_owned(), restore };
-    match change {
-        Change::Persistence { on: false } => vec![loss(
-            "power limit, clock locks and volatile ECC counters, as soon as the last client leaves",
-            None,
-        )],
-        Change::ClearEcc { counters } => {
-            vec![loss(&format!("the {} ECC counters", counters.name()), None)]
-        }
-        Change::UnlockClocks { .. } => {
-            vec![loss("the lock that is set, if one is: the driver does not tell which", None)]
-        }
-        Change::Reset => reset_losses(gpu, address),
-        _ => Vec::new(),
-    }
-}
-
-fn reset_losses(gpu: &GpuFacts, address: &str) -> Vec<Loss> {
-    let mut lost = Vec::new();
-    let mut push = |what: String, restore: Option<String>| lost.push(Loss { what, restore });
-    if let (Ok(limit), Ok(default)) = (&gpu.power_limit, &gpu.default_power_limit)
-        && limit != default
-    {
-        let again = Change::PowerLimit { milliwatts: milliwatts(*limit) };
-        push(format!("power limit {}", again.wanted()), Some(gpu_command(address, &again)));
-    }
-    push("clock locks and application clocks, if any are set".to_owned(), None);
-    if let Some(mode) = known(&gpu.compute_mode).and_then(super::ComputeMode::from_number)
-        && mode != super::ComputeMode::Default
-    {
-        push(
-            format!("compute mode {}", mode.name()),
-            Some(gpu_command(address, &Change::ComputeMode { mode })),
-        );
-    }
-    if !gpu.mig_profiles.is_empty() {
-        let profiles = gpu.mig_profiles.join(",");
-        push(
-            format!("MIG layout {profiles}"),
-            Some(format!("nvidia-smi mig -i {} -cgi {profiles} -C", smi_address(address))),
-        );
-    }
-    push("volatile ECC counters".to_owned(), None);
-    push("ranks on other GPUs of a job that uses this one will hang".to_owned(), None);
-    lost
-}
-
-/// The commands with which the schedulers of these processes take work away.
-fn drain(disturbed: &[HolderFacts], hostname: &str) -> Vec<String> {
-    let mut commands = Vec::new();
-    let mut add = |command: String| {
-        if !commands.contains(&command) {
-            commands.push(command);
-        }
-    };
-    for holder in disturbed {
-        if let Some(job) = &holder.slurm_job {
-            let job = job.split('.').next().unwrap_or(job);
-            add(format!("scontrol update NodeName={hostname} State=DRAIN Reason=gpu"));
-            add(format!("scancel {job}"));
-        } else if holder.pod.is_some() {
-            add(format!("kubectl drain {hostname} --ignore-daemonsets"));
-        } else if let Some((runtime, id)) = &holder.container
-            && ["docker", "podman"].contains(&runtime.as_str())
-        {
-            add(format!("{runtime} stop {}", id.chars().take(12).collect::<String>()));
-        }
-    }
-    commands
 }
 
 #[cfg(test)]

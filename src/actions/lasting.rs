@@ -1,7 +1,7 @@
 //! Settings that last: printed, never installed.
 
 use super::change::Change;
-use super::rows::gpu_command;
+use super::command::gpu_command;
 
 /// A systemd unit, and how it comes and goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

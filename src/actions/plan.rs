@@ -129,6 +129,8 @@ pub struct Plan {
     pub range: Option<String>,
     /// The same with NVIDIA's or the system's own tool.
     pub command: String,
+    /// The steps, in order, where it takes more than that one command.
+    pub steps: Vec<String>,
     /// Who is disturbed.
     pub disturbed: Vec<HolderFacts>,
     /// How their scheduler takes work away from here.
@@ -275,6 +277,21 @@ impl Plan {
     #[must_use]
     pub fn is_stale(&self, now: Mono) -> bool {
         now.since(Mono(self.made_at)) > STALE_AFTER
+    }
+
+    /// Whether it is the same plan as one that was made earlier: whoever confirmed that one confirmed this one too.
+    #[must_use]
+    pub fn is_like(&self, earlier: &Self) -> bool {
+        let pids =
+            |plan: &Self| plan.disturbed.iter().map(|holder| (holder.pid, holder.start)).collect::<Vec<_>>();
+        self.target == earlier.target
+            && self.change == earlier.change
+            && self.boot_id == earlier.boot_id
+            && self.expected == earlier.expected
+            && self.lost == earlier.lost
+            && self.refusals == earlier.refusals
+            && self.weight == earlier.weight
+            && pids(self) == pids(earlier)
     }
 
     /// Whether it still fits the machine: age, boot, target, value, processes.

@@ -1,8 +1,9 @@
 //! Plans for a process.
 
-use super::change::{Change, signal_number};
+use super::change::Change;
 use super::facts::{HostFacts, ProcessTarget};
 use super::plan::{Loss, PLAN_FORMAT, Plan, Refusal, RefusalKind, Target, Weight};
+use super::settings::signal_number;
 use crate::units::Mono;
 
 /// Least and greatest niceness (`setpriority(2)`).
@@ -30,6 +31,7 @@ pub fn plan_process(target: &ProcessTarget, host: &HostFacts, change: Change, no
         range: matches!(change, Change::Renice { .. })
             .then(|| "-20 (first) to 19 (last), default 0".to_owned()),
         command: command(pid, &change),
+        steps: Vec::new(),
         disturbed: vec![holder.clone()],
         drain: Vec::new(),
         lost: losses(&change),

@@ -19,6 +19,12 @@ pub enum Progress {
         /// How long already.
         seconds: u64,
     },
+    /// Whoever shows this must stop its own collector now (`false`), which holds the GPU, or may start it again
+    /// (`true`). The one who acts waits until it is gone.
+    Collector {
+        /// Whether the collector may run.
+        wanted: bool,
+    },
     /// It is over.
     End(Outcome),
 }

@@ -1,6 +1,7 @@
 //! A plan as rows of text: the same in the overlay and in `--dry-run`.
 
-use super::change::{Change, ClockDomain};
+use super::change::Change;
+use super::command::gpu_command;
 use super::facts::HolderFacts;
 use super::plan::{Plan, Target, Weight};
 use crate::units::{Bytes, format_age};
@@ -15,36 +16,6 @@ pub struct Row {
     pub text: String,
     /// It stands in the way.
     pub is_refusal: bool,
-}
-
-/// nvidia-smi's spelling of an address: `00000000:41:00.0`.
-#[must_use]
-pub fn smi_address(address: &str) -> String {
-    match address.split_once(':') {
-        Some((domain, rest)) => format!("{domain:0>8}:{}", rest.to_ascii_uppercase()),
-        None => address.to_owned(),
-    }
-}
-
-/// The same change with nvidia-smi, by PCI address: an index is the order of one boot.
-#[must_use]
-pub fn gpu_command(address: &str, change: &Change) -> String {
-    let arguments = match change {
-        Change::PowerLimit { milliwatts } if milliwatts.is_multiple_of(1_000) => {
-            format!("-pl {}", milliwatts / 1_000)
-        }
-        Change::PowerLimit { milliwatts } => format!("-pl {:.3}", f64::from(*milliwatts) / 1_000.0),
-        Change::LockClocks { domain: ClockDomain::Graphics, least, most } => format!("-lgc {least},{most}"),
-        Change::LockClocks { least, most, .. } => format!("-lmc {least},{most}"),
-        Change::UnlockClocks { domain: ClockDomain::Graphics } => "-rgc".to_owned(),
-        Change::UnlockClocks { .. } => "-rmc".to_owned(),
-        Change::Persistence { on } => format!("-pm {}", u8::from(*on)),
-        Change::ComputeMode { mode } => format!("-c {}", mode.number()),
-        Change::ClearEcc { counters } => format!("-p {}", counters.number()),
-        Change::Reset => "--gpu-reset".to_owned(),
-        Change::Signal { .. } | Change::Renice { .. } => return String::new(),
-    };
-    format!("nvidia-smi -i {} {arguments}", smi_address(address))
 }
 
 impl Plan {
@@ -62,7 +33,10 @@ impl Plan {
         }
         let from = self.expected.as_deref().unwrap_or("not readable");
         let change = match self.change {
-            Change::Reset | Change::Signal { .. } => self.change.wanted(),
+            Change::Reset
+            | Change::LastResort { .. }
+            | Change::DefaultApplicationClocks
+            | Change::Signal { .. } => self.change.wanted(),
             _ => format!("{from} → {}", self.change.wanted()),
         };
         push("Change", format!("{}: {change}", self.change.setting()));
@@ -73,6 +47,9 @@ impl Plan {
             push("Range", range.clone());
         }
         push("Command", self.command.clone());
+        for (index, step) in self.steps.iter().enumerate() {
+            push(if index == 0 { "Steps" } else { "" }, format!("{}. {step}", index + 1));
+        }
         if let Some(effect) = &self.effect {
             push("Effect", effect.clone());
         }

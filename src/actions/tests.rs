@@ -2,7 +2,7 @@ use super::*;
 use crate::model::{Absence, GpuInfo, GpuState, Health, Live};
 use crate::units::{Megahertz, Mono, Watts};
 
-fn host() -> HostFacts {
+pub(super) fn host() -> HostFacts {
     HostFacts {
         hostname: "node".into(),
         boot_id: "boot-1".into(),
@@ -12,11 +12,12 @@ fn host() -> HostFacts {
         in_container: false,
         proc_partial: None,
         drm_loaded: false,
+        fabric_manager: Some(true),
         open_by: Some(Vec::new()),
     }
 }
 
-fn gpu() -> GpuFacts {
+pub(super) fn gpu() -> GpuFacts {
     let info = GpuInfo {
         uuid: Ok("GPU-1".into()),
         pci_bus_id: Ok("0000:41:00.0".into()),
@@ -51,7 +52,7 @@ fn holder(pid: u32) -> HolderFacts {
     }
 }
 
-fn limit(watts: u32) -> Change {
+pub(super) fn limit(watts: u32) -> Change {
     Change::PowerLimit { milliwatts: watts * 1_000 }
 }
 

@@ -263,10 +263,18 @@ impl EventLog {
     }
 }
 
-/// `Xid 79`, as an event set tells it.
+/// `Xid 79`, `Xid 94 GPU-I:01 GPU-CI:00`, as an event set tells it.
 fn nvml_event(text: &str) -> Option<Event<'_>> {
-    let code = text.strip_prefix("Xid ")?.trim().parse().ok()?;
-    Some(Event::xid(code))
+    let mut words = text.strip_prefix("Xid ")?.split_whitespace();
+    let mut event = Event::xid(words.next()?.parse().ok()?);
+    for word in words {
+        if let Some(instance) = word.strip_prefix("GPU-I:") {
+            event.gpu_instance = instance.parse().ok();
+        } else if let Some(instance) = word.strip_prefix("GPU-CI:") {
+            event.compute_instance = instance.parse().ok();
+        }
+    }
+    Some(event)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The GPUs tab: which GPU is selected, how long the charts are.
 
-use super::{Effect, Motion, State, Window};
+use super::{Effect, Motion, Overlay, State, Window};
 use crate::model::{Gpu, GpuId};
 
 /// State of the tab.
@@ -27,6 +27,8 @@ pub enum Intent {
     SetWindow(Window),
     /// Copy the UUID.
     CopyUuid,
+    /// Show all that is read of this GPU.
+    ShowDetails,
     /// Show the processes of this GPU.
     ShowProcesses,
 }
@@ -66,6 +68,11 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
                 let id = gpu.id.to_string();
                 state.notice = Some(format!("copied {id}"));
                 return vec![Effect::Copy(id)];
+            }
+        }
+        Intent::ShowDetails => {
+            if let Some((_, gpu)) = state.selected_gpu() {
+                state.overlay = Overlay::Gpu { id: gpu.id.clone(), scroll: 0 };
             }
         }
         Intent::ShowProcesses => {

@@ -1,12 +1,13 @@
 //! Everything that the screen shows.
 
+use super::actions::{ActionsState, Ask, Menu, PlanView};
 use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
-    Demand, Deriver, Gpu, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+    Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
 };
 use crate::units::Mono;
 use std::collections::VecDeque;
@@ -72,10 +73,28 @@ pub enum Overlay {
         /// First line shown.
         scroll: usize,
     },
+    /// Everything about one GPU.
+    Gpu {
+        /// Which.
+        id: GpuId,
+        /// First line shown.
+        scroll: usize,
+    },
     /// Everything about one process.
     Process {
         /// Which.
         key: ProcessKey,
+        /// First line shown.
+        scroll: usize,
+    },
+    /// What can be done to what is selected.
+    Actions(Menu),
+    /// A value that an action needs.
+    Ask(Ask),
+    /// A plan, and its confirmation.
+    Plan(Box<PlanView>),
+    /// A confirmed plan while it is carried out, and its outcome.
+    Progress {
         /// First line shown.
         scroll: usize,
     },
@@ -139,6 +158,7 @@ pub struct State {
     pub(crate) processes: ProcessesState,
     pub(crate) topology: super::topology::TopologyState,
     pub(crate) events: EventsState,
+    pub(crate) actions: ActionsState,
     pub(crate) storage: super::storage::StorageState,
     pub(crate) doctor: super::doctor::DoctorState,
     pub(crate) overlay: Overlay,
@@ -179,6 +199,7 @@ impl State {
             processes: ProcessesState::default(),
             topology: super::topology::TopologyState::default(),
             events: EventsState::default(),
+            actions: ActionsState::default(),
             storage: super::storage::StorageState::default(),
             doctor: super::doctor::DoctorState::default(),
             overlay: Overlay::None,
@@ -305,7 +326,7 @@ impl State {
             SourceLife::Starting | SourceLife::Ended { .. } | SourceLife::Stuck { .. } => true,
             SourceLife::Running => self.data_age() >= Duration::from_secs(1),
         };
-        waits && !self.ends_by_itself()
+        waits && !self.ends_by_itself() || self.counts_an_action()
     }
 
     /// When the next tick is due, counted from the last record or tick: at once a second while an age is on the

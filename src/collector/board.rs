@@ -5,7 +5,7 @@ use crate::model::{
     SourceState, SourceStatus, StuckCall,
 };
 use crate::model::{Demand, Reading};
-use crate::sources::nvml::CallSlot;
+use crate::sources::nvml::{CallSlot, Session};
 use crate::units::{Clock, Mono};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ pub(super) struct Board {
     pub(super) round: u64,
     /// The driver was opened, or refused to be.
     pub(super) opened: bool,
+    /// The driver library, once it is open: for threads that wait for it.
+    pub(super) session: Option<Session>,
     /// The driver, once known.
     pub(super) driver: Driver,
     /// NVIDIA devices on the bus.
@@ -53,6 +55,8 @@ pub(super) struct Board {
     pub(super) host_pids_visible: Option<Reading<bool>>,
     /// What the screen shows, and so what is worth reading.
     pub(super) demand: Demand,
+    /// How often it was asked to read what is seldom read.
+    pub(super) refreshes: u64,
     /// State of the sources, by name.
     pub(super) sources: BTreeMap<&'static str, (SourceState, Arc<str>)>,
     /// Counts up whenever something of the inventory changed.

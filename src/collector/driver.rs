@@ -149,6 +149,7 @@ impl Opener {
         self.shared.post(|board| {
             let module_version = board.driver.module_version.clone();
             board.driver = Driver { module_version, ..driver };
+            board.session = Some(*session);
             board.gpus.clear();
             board.source("nvml", SourceState::Ok, "");
             board.inventory_version += 1;

@@ -1,5 +1,7 @@
 //! The thread that follows the kernel log and sends each line that may matter at once, without waiting for a sample.
 
+mod driver_events;
+
 use super::board::Shared;
 use super::writer::{Output, line, spawn};
 use crate::model::{RawEvent, Record, SourceState};
@@ -20,12 +22,8 @@ pub(super) fn start(root: &Root, shared: &Arc<Shared>, out: &Output) {
             Ok(()) => return,
             Err(error) => error,
         };
-        if root.is_live() {
-            follow_journal(&failed, &shared, &out);
-        } else {
-            let why = format!("{failed}: kernel events are not seen");
-            shared.post(|board| board.source(NAME, SourceState::Unavailable, &why));
-        }
+        let why = if root.is_live() { follow_journal(&failed, &shared, &out) } else { failed.to_string() };
+        driver_events::follow(&why, &shared, &out);
     });
 }
 
@@ -79,22 +77,18 @@ fn tell(shared: &Shared, overruns: u64) {
     });
 }
 
-fn follow_journal(failed: &KmsgError, shared: &Shared, out: &Output) {
+/// Follows the journal for as long as it goes on. Gives why neither it nor kmsg tells anything new.
+fn follow_journal(failed: &KmsgError, shared: &Shared, out: &Output) -> String {
     let mut journal = match Journal::follow() {
         Ok(journal) => journal,
-        Err(error) => {
-            let why = format!("{failed}; {error}: only events that NVML reports are seen");
-            shared.post(|board| board.source(NAME, SourceState::Unavailable, &why));
-            return;
-        }
+        Err(error) => return format!("{failed}; {error}"),
     };
     let why = format!("the journal: {failed}");
     shared.post(|board| board.source(NAME, SourceState::Ok, &why));
     while let Some(event) = journal.read_next() {
         send(event, out);
     }
-    let why = format!("the journal ended ({failed}): nothing new is seen");
-    shared.post(|board| board.source(NAME, SourceState::Degraded, &why));
+    format!("{failed}; the journal ended")
 }
 
 fn send(event: RawEvent, out: &Output) {

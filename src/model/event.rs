@@ -35,6 +35,7 @@ pub struct RawEvent {
     pub facility: Option<u16>,
     /// The GPU, where the source names it (NVML events).
     pub gpu: Option<GpuId>,
-    /// The text, without stamp and priority. NVML events print as `Xid <code>`.
+    /// The text, without stamp and priority. NVML events print as `Xid <code>`,
+    /// with `GPU-I:nn GPU-CI:nn` after it on a MIG instance.
     pub text: Arc<str>,
 }

@@ -272,15 +272,6 @@ pub struct TimedValue {
     pub value: f32,
 }
 
-/// One utilisation buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UtilizationBuffer {
-    /// `NVML_GPU_UTILIZATION_SAMPLES`
-    Gpu,
-    /// `NVML_MEMORY_UTILIZATION_SAMPLES`
-    Memory,
-}
-
 readings! {
     /// The driver's own sample buffers: power at 50 Hz, utilisation at 5 Hz. Only what is newer than the
     /// reading before.

@@ -3,6 +3,7 @@
 use super::rfc3339;
 use crate::analysis::clock_events::{self, ClockEventReason};
 use crate::analysis::events::{Incident, When};
+use crate::analysis::names;
 use crate::analysis::xid::{self, Entry, SwitchEntry};
 use crate::units::Wall;
 use serde_json::{Map, Value};
@@ -42,7 +43,7 @@ pub fn event_json(incident: &Incident) -> Value {
         put("gpu_instance", instance.into());
     }
     if let Some(action) = incident.recovery_action {
-        put("recovery_action", super::recovery_action(action).into());
+        put("recovery_action", names::recovery_action(action).into());
     }
     if let Some((immediate, investigatory)) = incident.actions {
         put("nvidia_immediate_action", immediate.into());

@@ -1,11 +1,13 @@
 //! `kgtop snapshot --format json`: one object, names in `snake_case` with the unit last.
 
+mod gpu;
+
 use super::object::{Json, Object, rounded};
-use super::{compute_mode, fabric_state, read, recovery_action, rfc3339};
+use super::rfc3339;
+use crate::analysis::Verdict;
 use crate::analysis::events::EventLog;
-use crate::analysis::{Verdict, clock_events};
-use crate::model::{Absence, Gpu, MigInstance, Process, ProcessKind, Reading, Snapshot, known};
-use crate::units::{Megahertz, Mono, Percent, Wall, Watts};
+use crate::model::{Absence, Gpu, Process, ProcessKind, Snapshot};
+use crate::units::{Mono, Wall};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         object.bare()
     });
     root.insert("sources".into(), sources.collect());
-    root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu(snapshot, each)).collect());
+    root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu::gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
     root.insert("topology".into(), super::topology::json(snapshot));
     let mut log = EventLog::default();
@@ -55,6 +57,9 @@ fn host(snapshot: &Snapshot) -> Value {
     object.put("load_15m", load_15m);
     object.put("memory_total_bytes", &host.memory_total);
     object.put("memory_used_bytes", &host.memory_used);
+    object.put("arc_reclaimable_bytes", &host.arc_reclaimable);
+    object.put("swap_total_bytes", &host.swap_total);
+    object.put("swap_used_bytes", &host.swap_used);
     object.with_absent()
 }
 
@@ -67,157 +72,6 @@ fn driver(snapshot: &Snapshot) -> Value {
     object.put("module_version", &driver.module_version);
     object.set("problem", driver.problem.as_ref().map_or(Value::Null, Json::to_json));
     object.with_absent()
-}
-
-fn gpu(snapshot: &Snapshot, gpu: &Gpu) -> Value {
-    let mut object = Object::default();
-    let info = &gpu.info;
-    object.put("index", &info.index);
-    object.put("uuid", &info.uuid);
-    object.put("name", &info.name);
-    object.put("architecture", &info.architecture);
-    object.put("compute_capability", &info.compute_capability);
-    object.put("serial", &info.serial);
-    object.put("vbios", &info.vbios);
-    object.put("pci_bus_id", &info.pci_bus_id);
-    object.put("minor_number", &info.minor);
-    object.put("numa_node", &info.numa_node);
-    object.set("state", gpu.state.name().into());
-    object.set("stuck_call", gpu.stuck.as_ref().map_or(Value::Null, |stuck| stuck.call.to_json()));
-    object.put("stale_seconds", &read::stale_seconds(snapshot, gpu));
-    utilization(&mut object, gpu);
-    power_and_heat(&mut object, gpu);
-    throttle(&mut object, gpu);
-    links(&mut object, gpu);
-    memory_health(&mut object, gpu);
-    object.put("recovery_action", &read::live(gpu, |live| &live.recovery_action).map(recovery_action));
-    object.put("persistence_mode", &read::health(gpu, |health| &health.persistence));
-    object.put("compute_mode", &read::health(gpu, |health| &health.compute_mode).map(compute_mode));
-    mig(&mut object, gpu);
-    object.with_absent()
-}
-
-fn utilization(object: &mut Object, gpu: &Gpu) {
-    let mean = |reading: Reading<crate::model::Band>| reading.map(|band| Percent(band.mean));
-    object.put("utilization.gpu_percent", &mean(read::band(gpu, |fast| &fast.utilization)));
-    object.put("utilization.memory_percent", &mean(read::band(gpu, |fast| &fast.memory_utilization)));
-    object.put("utilization.sm_percent", &read::gpm(gpu, |gpm| &gpm.sm));
-    object.put("utilization.sm_occupancy_percent", &read::gpm(gpu, |gpm| &gpm.sm_occupancy));
-    object.put("utilization.tensor_percent", &read::gpm(gpu, |gpm| &gpm.tensor));
-    object.put("utilization.dram_percent", &read::gpm(gpu, |gpm| &gpm.dram));
-    object.put("utilization.encoder_percent", &read::live(gpu, |live| &live.encoder));
-    object.put("utilization.decoder_percent", &read::live(gpu, |live| &live.decoder));
-    object.put("memory.total_bytes", &read::live(gpu, |live| &live.memory_total));
-    object.put("memory.used_bytes", &read::live(gpu, |live| &live.memory_used));
-    object.put("memory.free_bytes", &read::live(gpu, |live| &live.memory_free));
-    object.put("memory.reserved_bytes", &read::live(gpu, |live| &live.memory_reserved));
-    object.put("memory.unattributed_bytes", &gpu.unattributed);
-}
-
-fn power_and_heat(object: &mut Object, gpu: &Gpu) {
-    let power = read::band(gpu, |fast| &fast.power);
-    object.put("power.draw_watts", &power.clone().map(|band| Watts(band.mean)));
-    object.put("power.draw_min_watts", &power.clone().map(|band| Watts(band.min)));
-    object.put("power.draw_max_watts", &power.map(|band| Watts(band.max)));
-    object.put("power.limit_watts", &read::live(gpu, |live| &live.power_limit));
-    object.put("power.default_limit_watts", &gpu.info.default_power_limit);
-    object.put("power.min_limit_watts", &gpu.info.min_power_limit);
-    object.put("power.max_limit_watts", &gpu.info.max_power_limit);
-    object.put("power.energy_joules", &read::health(gpu, |health| &health.energy));
-    object.put("temperature.gpu_celsius", &read::live(gpu, |live| &live.temperature));
-    object.put("temperature.memory_celsius", &read::live(gpu, |live| &live.memory_temperature));
-    object.put("temperature.slowdown_celsius", &read::threshold(gpu, |thresholds| &thresholds.slowdown));
-    object.put("temperature.shutdown_celsius", &read::threshold(gpu, |thresholds| &thresholds.shutdown));
-    object.put("temperature.margin_celsius", &read::live(gpu, |live| &live.temperature_margin));
-    let clock = read::band(gpu, |fast| &fast.sm_clock);
-    object.put("clocks.sm_mhz", &clock.map(|band| Megahertz(band.mean.round() as u32)));
-    object.put("clocks.memory_mhz", &read::live(gpu, |live| &live.memory_clock));
-    object.put("clocks.max_sm_mhz", &gpu.info.max_sm_clock);
-    object.put("clocks.max_memory_mhz", &gpu.info.max_memory_clock);
-    object.put("performance_state", &read::live(gpu, |live| &live.performance_state));
-    object.put("fan_percent", &read::live(gpu, |live| &live.fan));
-}
-
-fn throttle(object: &mut Object, gpu: &Gpu) {
-    let events = read::clock_events(gpu);
-    let supported = &gpu.info.supported_clock_events;
-    object.put("throttle.mask", &events.clone().map(|events| events.last));
-    object.put("throttle.supported_mask", supported);
-    let names = events.map(|events| clock_events::decode(events.last, known(supported)).names());
-    object.put("throttle.reasons", &names);
-    if gpu.throttle.seconds.is_empty() {
-        let reason = read::counter(gpu, |counters| &counters.sw_power_cap_ns).err();
-        object.put::<u64>("throttle.seconds_by_reason", &Err(reason.unwrap_or(Absence::NotRequested)));
-    }
-    for seconds in &gpu.throttle.seconds {
-        let windows = [
-            ("1m", &seconds.last_1m),
-            ("10m", &seconds.last_10m),
-            ("60m", &seconds.last_60m),
-            ("since_driver_load", &seconds.since_driver_load),
-        ];
-        for (window, reading) in windows {
-            object.put(&format!("throttle.seconds_by_reason.{}.{window}", seconds.reason), reading);
-        }
-    }
-    object.set("throttle.observed_seconds", rounded(gpu.throttle.observed.as_secs_f64(), 3));
-}
-
-fn links(object: &mut Object, gpu: &Gpu) {
-    object.put("pcie.generation", &read::live(gpu, |live| &live.pcie_generation));
-    object.put("pcie.width", &read::live(gpu, |live| &live.pcie_width));
-    object.put("pcie.max_generation", &gpu.info.max_pcie_generation);
-    object.put("pcie.max_width", &gpu.info.max_pcie_width);
-    object.put("pcie.rx_bytes_per_second", &gpu.rates.pcie_rx);
-    object.put("pcie.tx_bytes_per_second", &gpu.rates.pcie_tx);
-    object.put("pcie.replays", &read::health(gpu, |health| &health.pcie_replays));
-    object.put("nvlink.links", &gpu.info.nvlinks);
-    object.put("nvlink.active_links", &read::active_links(gpu));
-    object.put("nvlink.version", &gpu.info.nvlink_version.clone().map(|tenths| f64::from(tenths) / 10.0));
-    object.put("nvlink.rx_bytes_per_second", &gpu.rates.nvlink_rx);
-    object.put("nvlink.tx_bytes_per_second", &gpu.rates.nvlink_tx);
-    object.put("nvlink.errors", &read::health(gpu, |health| &health.nvlink_errors));
-    object.put("fabric.state", &read::health(gpu, |health| &health.fabric_state).map(fabric_state));
-    object.put("fabric.status", &read::health(gpu, |health| &health.fabric_status));
-}
-
-fn memory_health(object: &mut Object, gpu: &Gpu) {
-    object.put("ecc.corrected_volatile", &read::health(gpu, |health| &health.ecc_corrected_volatile));
-    object.put("ecc.uncorrected_volatile", &read::health(gpu, |health| &health.ecc_uncorrected_volatile));
-    object.put("ecc.corrected_aggregate", &read::health(gpu, |health| &health.ecc_corrected_aggregate));
-    object.put("ecc.uncorrected_aggregate", &read::health(gpu, |health| &health.ecc_uncorrected_aggregate));
-    object.put("ecc.sram_threshold_exceeded", &read::health(gpu, |health| &health.sram_threshold_exceeded));
-    object.put("remapped_rows.corrected", &read::health(gpu, |health| &health.remapped_corrected));
-    object.put("remapped_rows.uncorrected", &read::health(gpu, |health| &health.remapped_uncorrected));
-    object.put("remapped_rows.pending", &read::health(gpu, |health| &health.remap_pending));
-    object.put("remapped_rows.failed", &read::health(gpu, |health| &health.remap_failed));
-    object.put("retired_pages.single_bit", &read::health(gpu, |health| &health.retired_single));
-    object.put("retired_pages.double_bit", &read::health(gpu, |health| &health.retired_double));
-    object.put("retired_pages.pending", &read::health(gpu, |health| &health.retired_pending));
-}
-
-fn mig(object: &mut Object, gpu: &Gpu) {
-    object.put("mig.enabled", &read::health(gpu, |health| &health.mig));
-    let none = Vec::new();
-    let instances: &Vec<MigInstance> = match gpu.mig.as_ref().map(|group| &group.value) {
-        Some(Ok(instances)) => instances,
-        Some(Err(absence)) => {
-            object.note("mig.instances", absence);
-            &none
-        }
-        None => &none,
-    };
-    let list = instances.iter().map(|instance| {
-        let mut each = Object::default();
-        each.put("gpu_instance", &instance.gpu_instance);
-        each.put("compute_instance", &instance.compute_instance);
-        each.put("uuid", &instance.uuid.clone().map(|id| id.0));
-        each.put("profile", &instance.profile);
-        each.put("memory.total_bytes", &instance.memory_total);
-        each.put("memory.used_bytes", &instance.memory_used);
-        each.with_absent()
-    });
-    object.set("mig.instances", list.collect());
 }
 
 fn process(snapshot: &Snapshot, process: &Process) -> Value {

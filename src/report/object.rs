@@ -83,6 +83,7 @@ as_json! {
     String: |value| value.as_str().into();
     Arc<str>: |value| (&**value).into();
     Vec<String>: |value| value.clone().into();
+    Vec<u32>: |value| value.clone().into();
     Bytes: |value| value.0.into();
     Megahertz: |value| value.0.into();
     Watts: |value| rounded(f64::from(value.0), 1);

@@ -1,6 +1,7 @@
 //! Which command does what.
 
 use super::feed::{self, Feed};
+use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
 use super::{demo, doctor, events, once, record};
@@ -35,7 +36,9 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Demo { list: true, .. }) => list_demos(),
         Some(Command::Demo { name, list: false }) => {
             need_terminal("kgtop demo --list names the demos")?;
-            show(&config, log, clock, move |clock| demo::start(name.as_deref().unwrap_or_default(), clock))
+            show(&config, log, clock, None, move |clock| {
+                demo::start(name.as_deref().unwrap_or_default(), clock)
+            })
         }
         Some(Command::Replay { file, speed }) => replay(&config, &file, speed, log, clock),
         Some(Command::Record { output, seconds, redact }) => {
@@ -169,29 +172,35 @@ fn stream(
     collector::run(&options, clock, Box::new(std::io::stdout()))
 }
 
+/// The arguments that say which machine is meant: a child needs them too.
+pub(super) fn place_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    if let Some(library) = &config.nvml_lib {
+        arguments.extend(["--nvml-lib".into(), library.into()]);
+    }
+    if let Some(root) = &global.root {
+        arguments.extend(["--root".into(), root.into()]);
+    }
+    arguments
+}
+
 /// The arguments with which this binary becomes the collector.
 pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
         vec!["stream".into(), "--child".into(), std::process::id().to_string().into()];
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
-    if let Some(library) = &config.nvml_lib {
-        arguments.push("--nvml-lib".into());
-        arguments.push(library.into());
-    }
-    if let Some(root) = &global.root {
-        arguments.push("--root".into());
-        arguments.push(root.into());
-    }
+    arguments.extend(place_arguments(global, config));
     arguments
 }
 
 fn live(global: &GlobalArgs, config: &Config, log: Log, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
     // Checked here, where the message can be seen; the collector opens it again.
-    let _root = root(global)?;
+    let root = root(global)?;
     let arguments = collector_arguments(global, config);
-    show(config, log, clock, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
+    let hands = (!config.read_only).then(|| Hands::new(root, place_arguments(global, config), clock));
+    show(config, log, clock, hands, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
 }
 
 fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> Result<ExitCode> {
@@ -202,10 +211,10 @@ fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> R
         if !std::io::stdout().is_terminal() {
             bail!(Usage("the screen needs a terminal on standard output".into()));
         }
-        return show(config, log, clock, |_| Ok((Mode::Remote, feed::standard_input())));
+        return show(config, log, clock, None, |_| Ok((Mode::Remote, feed::standard_input())));
     }
     need_terminal("the recording is JSON lines: zcat prints it")?;
-    show(config, log, clock, move |clock| demo::replay(file, speed, clock))
+    show(config, log, clock, None, move |clock| demo::replay(file, speed, clock))
 }
 
 /// Runs the screen over what `start` gives.
@@ -213,6 +222,7 @@ fn show(
     config: &Config,
     log: Log,
     clock: Clock,
+    hands: Option<Hands>,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {
     let theme = theme(&config.theme)?;
@@ -220,8 +230,11 @@ fn show(
     let settings = settings(config, clock)?;
     on_loop(async move {
         let (mode, feed) = start(clock)?;
-        let state = State::new(settings.clone(), mode);
-        Loop { state, theme, feed, clock, mouse, settings, log }.run().await
+        let mut state = State::new(settings.clone(), mode);
+        if let Some(authority) = hands.as_ref().and_then(Hands::authority) {
+            state = state.with_authority(authority);
+        }
+        Loop { state, theme, feed, hands, clock, mouse, settings, log }.run().await
     })
 }
 

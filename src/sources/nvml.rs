@@ -11,18 +11,21 @@
 //! | `port` | the guard of one device: lost, unsupported, field batches |
 //! | `error`, `version`, `value`, `names` | codes, driver versions, quantities, enums |
 //! | `set` | what a confirmed plan sets |
+//! | `events` | Xids as the driver tells them, without any right to read logs |
 //! | `info`, `live`, `fast`, `processes`, `gpm`, `counters`, `buffers`, `health`, `nvlink`, `mig` | one group each |
 
 mod buffers;
 mod call;
 mod counters;
 mod error;
+mod events;
 mod fast;
 mod gpm;
 mod health;
 mod info;
 mod live;
 mod mig;
+mod mig_profiles;
 mod names;
 mod nvlink;
 mod port;
@@ -35,7 +38,9 @@ mod version;
 
 pub use call::{CallId, CallSlot, Caller, Tier};
 pub use error::{OpenError, code_name};
+pub use events::{XidEvent, XidEvents};
 pub use fast::{FastBand, FastRead};
+pub use mig_profiles::MigProfileInfo;
 pub use raw::leave;
 pub use set::{SetError, Setting};
 

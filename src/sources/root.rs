@@ -5,10 +5,12 @@
 //! inside it. What a directory in git cannot hold stands in its `root.toml`, see [`Root::open`].
 
 mod error;
+mod identity;
 mod metadata;
 mod overrides;
 
 pub use error::RootError;
+pub use identity::Identity;
 pub use metadata::{FileKind, Metadata};
 
 use crate::model::{Absence, Reading};

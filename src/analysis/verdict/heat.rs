@@ -164,7 +164,8 @@ fn slowdown(context: &Context<'_>, reason: usize, bit: u64, least: f32, fact: &s
             return (recent && share >= least).then(|| {
                 let percent = share.min(1.0) * 100.0;
                 let evidence = format!(
-                    "{percent:.0}% of the time between the last two readings of its counter{}",
+                    "{percent:.0}% of the time by its counter{}{}",
+                    seconds(gpu, reason),
                     degrees(context, gpu)
                 );
                 Finding::of(gpu, fact, evidence)
@@ -180,6 +181,26 @@ fn slowdown(context: &Context<'_>, reason: usize, bit: u64, least: f32, fact: &s
             )
         })
     })
+}
+
+/// How long the reason held, by its counter, over the longest window that is covered.
+fn seconds(gpu: &Gpu, reason: usize) -> String {
+    let name = match reason {
+        SW_POWER_CAP => "sw_power_cap",
+        SW_THERMAL => "sw_thermal_slowdown",
+        HW_THERMAL => "hw_thermal_slowdown",
+        _ => "hw_power_brake_slowdown",
+    };
+    let Some(held) = gpu.throttle.seconds.iter().find(|seconds| seconds.reason == name) else {
+        return String::new();
+    };
+    let windows = [(&held.last_60m, "the last hour"), (&held.last_10m, "10 min"), (&held.last_1m, "1 min")];
+    let told = windows.into_iter().find_map(|(window, span)| Some((ok(window)?, span)));
+    if let Some((seconds, span)) = told {
+        return format!("; {seconds:.0} s in {span}");
+    }
+    ok(&held.since_driver_load)
+        .map_or_else(String::new, |seconds| format!("; {seconds:.0} s since the driver loaded"))
 }
 
 fn degrees(context: &Context<'_>, gpu: &Gpu) -> String {

@@ -2,6 +2,7 @@
 
 use super::rule::{Context, Finding, Rule, label, ok};
 use super::{Area, Severity};
+use crate::analysis::xid;
 use crate::model::{GpuState, SourceState, StuckCall};
 use crate::units::{Mono, format_age};
 use std::time::Duration;
@@ -135,32 +136,12 @@ fn driver_stalled(context: &Context<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// `nvmlDeviceGpuRecoveryAction_t` of nvml.h.
-fn action_name(action: u32) -> &'static str {
-    match action {
-        1 => "GPU reset",
-        2 => "node reboot",
-        3 => "drain P2P",
-        4 => "drain and reset",
-        _ => "unknown",
-    }
-}
-
-fn action_advice(action: u32) -> &'static str {
-    match action {
-        1 => "Stop the processes on this GPU, then: nvidia-smi --gpu-reset -i N",
-        2 => "Drain the node and reboot it.",
-        3 => "Stop the jobs that use peer-to-peer with this GPU, then look again.",
-        4 => "Give the GPU no new work, let what runs finish, then: nvidia-smi --gpu-reset -i N",
-        _ => "See the kernel log for Xid 154 and the driver's release notes.",
-    }
-}
-
 fn recovery(context: &Context<'_>) -> Vec<Finding> {
     context.each(|gpu| {
         let action = ok(&context.live(gpu)?.recovery_action).filter(|action| *action != 0)?;
-        let advice = action_advice(action).replace("-i N", &format!("-i {}", label(gpu)));
-        let fact = format!("the driver asks for: {}", action_name(action));
+        let (name, _, advice) = xid::recovery(action);
+        let advice = advice.replace("nvidia-smi -r", &format!("nvidia-smi --gpu-reset -i {}", label(gpu)));
+        let fact = format!("the driver asks for: {name}");
         let evidence = format!("recovery action {action} (NVML field 230)");
         Some(Finding { advice: Some(advice), ..Finding::of(gpu, &fact, evidence) })
     })

@@ -22,11 +22,20 @@ const LINE_AT_MOST: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum KmsgError {
     /// It cannot be opened.
-    #[error("/dev/kmsg cannot be opened: {}", .0.label())]
+    #[error("/dev/kmsg {}", why(.0))]
     Open(Absence),
     /// It cannot be read.
     #[error("/dev/kmsg cannot be read: {0}")]
     Read(#[from] Errno),
+}
+
+/// Why it cannot be opened.
+fn why(absence: &Absence) -> String {
+    match absence {
+        Absence::NotSupported => "is not there".to_owned(),
+        Absence::NoPermission => "may not be read by this user (kernel.dmesg_restrict)".to_owned(),
+        other => format!("cannot be opened: {}", other.label()),
+    }
 }
 
 /// What the next read gave.

@@ -24,6 +24,8 @@ pub enum Tier {
     Slow,
     /// Only while shown, on a thread of its own: blocks for 21 ms.
     Shown,
+    /// Waits for the driver to tell something, on a thread of its own; the time is not the driver's work.
+    Waits,
     /// Only to carry out a plan that was confirmed, in a process of its own.
     Action,
 }
@@ -181,6 +183,12 @@ calls! {
     // Blocking.
     PcieThroughput "nvmlDeviceGetPcieThroughput" Shown 20_900
 
+    // Events: only where the kernel log cannot be read.
+    EventTypes "nvmlDeviceGetSupportedEventTypes" Once 0
+    EventSetCreate "nvmlEventSetCreate" Once 0
+    RegisterEvents "nvmlDeviceRegisterEvents" Once 0
+    EventSetWait "nvmlEventSetWait_v2" Waits 0
+
     // On a confirmed plan.
     SetPowerLimit "nvmlDeviceSetPowerManagementLimit" Action 0
     SetPersistence "nvmlDeviceSetPersistenceMode" Action 0
@@ -190,6 +198,12 @@ calls! {
     LockMemoryClocks "nvmlDeviceSetMemoryLockedClocks" Action 0
     UnlockMemoryClocks "nvmlDeviceResetMemoryLockedClocks" Action 0
     ClearEcc "nvmlDeviceClearEccErrorCounts" Action 0
+    DefaultApplicationClocks "nvmlDeviceResetApplicationsClocks" Action 0
+    ApplicationClock "nvmlDeviceGetApplicationsClock" Action 0
+    ApplicationClockDefault "nvmlDeviceGetDefaultApplicationsClock" Action 0
+    /// Before R515 profiles have no names.
+    MigProfile "nvmlDeviceGetGpuInstanceProfileInfoV" Action 0
+    MigRemaining "nvmlDeviceGetGpuInstanceRemainingCapacity" Action 0
 }
 
 /// How many calls the table has.
@@ -241,12 +255,14 @@ impl CallSlot {
         self.latencies.iter().map(|latency| latency.count.load(Ordering::Relaxed)).sum()
     }
 
-    /// Wall time spent in calls that returned, ns.
+    /// Wall time spent in calls that returned, ns; waiting for events is none.
     #[must_use]
     pub fn call_ns(&self) -> u64 {
-        self.latencies
+        CallId::ALL
             .iter()
-            .map(|latency| latency.total_us.load(Ordering::Relaxed).saturating_mul(1_000))
+            .zip(&self.latencies)
+            .filter(|(id, _)| id.tier() != Tier::Waits)
+            .map(|(_, latency)| latency.total_us.load(Ordering::Relaxed).saturating_mul(1_000))
             .fold(0, u64::saturating_add)
     }
 

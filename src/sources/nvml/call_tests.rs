@@ -35,6 +35,7 @@ fn every_tier_of_the_table_has_calls() {
         Tier::Demand,
         Tier::Slow,
         Tier::Shown,
+        Tier::Waits,
         Tier::Action,
     ];
     assert_eq!(tiers, all.into_iter().collect());
@@ -48,7 +49,7 @@ fn dear_calls_are_in_no_fast_tier() {
             Tier::Interval => 100,
             Tier::Buffers | Tier::Demand => 2_500,
             Tier::Slow => 4_000,
-            Tier::Once | Tier::Shown | Tier::Action => 50_000,
+            Tier::Once | Tier::Shown | Tier::Waits | Tier::Action => 50_000,
         };
         assert!(id.measured_us() <= most, "{} costs {} µs", id.name(), id.measured_us());
     }

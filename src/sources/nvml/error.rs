@@ -15,6 +15,7 @@ pub(super) mod code {
     pub(crate) const NOT_FOUND: u32 = 6;
     pub(crate) const INSUFFICIENT_SIZE: u32 = 7;
     pub(crate) const DRIVER_NOT_LOADED: u32 = 9;
+    pub(crate) const TIMEOUT: u32 = 10;
     pub(crate) const LIBRARY_NOT_FOUND: u32 = 12;
     pub(crate) const FUNCTION_NOT_FOUND: u32 = 13;
     pub(crate) const GPU_IS_LOST: u32 = 15;

@@ -42,7 +42,7 @@ pub(super) struct Override {
     mode: Option<u32>,
     uid: Option<u32>,
     gid: Option<u32>,
-    device: Option<(u32, u32)>,
+    pub(super) device: Option<(u32, u32)>,
 }
 
 /// What is wrong, and where.

@@ -17,6 +17,8 @@ use std::time::Duration;
 const LEAST_INTERVAL: f64 = 0.1;
 /// Longest timeline: a day.
 const LONGEST: f64 = 86_400.0;
+/// Most RDMA cards of a rig.
+const MOST_NICS: u32 = 64;
 /// Most GPUs of a rig.
 const MOST_GPUS: usize = 64;
 /// A process's age at the start where the scenario does not say.
@@ -91,6 +93,8 @@ fn host(spec: &spec::Host) -> HostRig {
         cuda: spec.cuda.clone(),
         host_pids_visible: spec.host_pids_visible,
         problem: spec.problem.clone(),
+        guest: spec.guest,
+        nics: spec.nics.min(MOST_NICS),
     }
 }
 
@@ -265,6 +269,7 @@ fn new_gpu(index: u32, member: usize, group: &spec::Group, preset: &'static Pres
                 sm: mig.sm,
             })
             .collect(),
+        mig_on: group.mig_enabled || !group.mig.is_empty(),
         display: group.display,
         loads: vec![(BEFORE, group.load)],
         tracks: BTreeMap::new(),

@@ -136,6 +136,7 @@ pub(super) fn healthy(preset: &Preset, load: LoadName, gpu: u32, t: f64) -> Valu
         nvlink_rx: nvlink_mean * link * shake(Metric::NvlinkRx, 0.02),
         nvlink_tx: nvlink_mean * link * shake(Metric::NvlinkTx, 0.02),
         nvlinks_active: f64::from(preset.nvlinks),
+        ecc_pending: f64::from(u8::from(preset.ecc)),
         fabric_state: if preset.fabric { 3.0 } else { 0.0 },
         persistence: f64::from(u8::from(preset.power_limits.is_some() && preset.brand != 5)),
         ..Values::default()

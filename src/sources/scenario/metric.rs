@@ -184,6 +184,8 @@ metrics! {
     ecc_corrected_aggregate EccCorrectedAggregate 0.0,
     /// Uncorrected ECC errors in the GPU's life.
     ecc_uncorrected_aggregate EccUncorrectedAggregate 0.0,
+    /// ECC mode after the next reset, 0 or 1.
+    ecc_pending EccPending 0.0,
     /// SRAM error threshold exceeded, 0 or 1.
     sram_threshold_exceeded SramThresholdExceeded 0.0,
     /// Rows remapped for corrected errors.

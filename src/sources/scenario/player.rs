@@ -4,6 +4,7 @@ mod facts;
 mod groups;
 mod inventory;
 mod telling;
+mod topology;
 
 use super::{FaultKind, Scenario};
 use crate::model::{

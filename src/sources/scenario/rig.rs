@@ -60,6 +60,8 @@ pub struct GpuRig {
     pub numa_node: u32,
     /// MIG instances; empty without.
     pub mig: Vec<MigRig>,
+    /// MIG mode is on, with or without instances.
+    pub(super) mig_on: bool,
     /// A display hangs on it.
     pub display: bool,
     /// How it is loaded, from when on.
@@ -115,8 +117,8 @@ impl GpuRig {
 
     /// Whether MIG mode is on.
     #[must_use]
-    pub fn mig_enabled(&self) -> bool {
-        !self.mig.is_empty()
+    pub const fn mig_enabled(&self) -> bool {
+        self.mig_on
     }
 
     /// Adds up the counters over the scenario's seconds.
@@ -258,4 +260,8 @@ pub struct HostRig {
     pub host_pids_visible: bool,
     /// Why there are no GPUs from NVML.
     pub problem: Option<String>,
+    /// A virtual machine that was given its GPUs.
+    pub guest: bool,
+    /// RDMA cards; the bus is made up where there are some.
+    pub nics: u32,
 }

@@ -62,6 +62,10 @@ pub(super) struct Host {
     pub(super) host_pids_visible: bool,
     /// Why there are no GPUs from NVML.
     pub(super) problem: Option<String>,
+    /// A virtual machine that was given its GPUs.
+    pub(super) guest: bool,
+    /// RDMA cards, dealt out to the PCIe switches of the GPUs; the bus is only made up where there are some.
+    pub(super) nics: u32,
 }
 
 impl Default for Host {
@@ -82,6 +86,8 @@ impl Default for Host {
             cuda: "13.0".into(),
             host_pids_visible: true,
             problem: None,
+            guest: false,
+            nics: 0,
         }
     }
 }
@@ -102,6 +108,9 @@ pub(super) struct Group {
     pub(super) state: Option<StateName>,
     #[serde(default)]
     pub(super) mig: Vec<Mig>,
+    /// MIG mode is on though there may be no instance.
+    #[serde(default)]
+    pub(super) mig_enabled: bool,
     #[serde(default)]
     pub(super) set: Settings,
     #[serde(default)]

@@ -69,23 +69,27 @@ const TIME: u16 = 9;
 const GPU: u16 = 9;
 const COUNT: u16 = 6;
 
-fn parts(area: Rect) -> Parts {
+/// What a source hides may take this many lines, where the screen is high enough for the detail.
+const SOURCE_LINES: usize = 3;
+
+fn parts(state: &State, area: Rect) -> Parts {
     let detail = if area.height >= 2 * DETAIL { DETAIL } else { 0 };
     let row = |y: u16, height: u16| Rect { y, height, ..area };
-    let head = area.height.min(2);
+    let source = if detail > 0 { source_lines(state, area).1.len().clamp(1, SOURCE_LINES) as u16 } else { 1 };
+    let head = area.height.min(source + 1);
     Parts {
-        source: row(area.y, head.min(1)),
-        headings: row(area.y + head.min(1), head.saturating_sub(1)),
+        source: row(area.y, head.min(source)),
+        headings: row(area.y + head.min(source), head.saturating_sub(source)),
         rows: row(area.y + head, area.height - head - detail),
         detail: row(area.bottom() - detail, detail),
     }
 }
 
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let parts = parts(area);
+    let parts = parts(state, area);
     let shown = state.incidents_shown();
     let selected = state.selected_incident(&shown);
-    source(state, shown.len(), parts.source, pen);
+    source(state, parts.source, pen);
     if parts.headings.height > 0 {
         let (x, y) = (area.x + 2, parts.headings.y);
         pen.text(x, y, area.width.saturating_sub(2), "time", Role::Muted);
@@ -112,24 +116,34 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-/// Where the events come from, and what that hides.
-fn source(state: &State, count: usize, area: Rect, pen: &mut Pen<'_>) {
-    if area.height == 0 {
-        return;
-    }
-    let width = |x: u16| area.right().saturating_sub(x);
+/// Where the events come from, and what that hides: the count before it, its lines, and their role.
+fn source_lines(state: &State, area: Rect) -> (String, Vec<String>, Role) {
+    let count = state.incidents_shown().len();
     let incidents = if count == 1 { "incident" } else { "incidents" };
-    let text = format!("{count} {incidents}, {}", state.events.filter.name());
-    let x = pen.text(area.x + 2, area.y, area.width.saturating_sub(2), &text, Role::Muted);
+    let head = format!("{count} {incidents}, {}  ", state.events.filter.name());
     let sources = state.snapshot().map(|snapshot| snapshot.sources.as_slice()).unwrap_or_default();
-    let Some(log) = sources.iter().find(|source| &*source.name == "kernel_log") else { return };
+    let Some(log) = sources.iter().find(|source| &*source.name == "kernel_log") else {
+        return (head, Vec::new(), Role::Muted);
+    };
     let (mark, role) = match log.state {
         SourceState::Ok => ("✓", Role::BadgeOk),
         SourceState::Degraded => ("!", Role::BadgeDegraded),
         SourceState::Unavailable => ("✗", Role::BadgeUnavailable),
     };
     let reason = if log.reason.is_empty() { "kernel log" } else { &log.reason };
-    pen.text(x, area.y, width(x), &format!("  {mark} {reason}"), role);
+    let room = area.width.saturating_sub(2 + head.chars().count() as u16);
+    (head, wrapped(&format!("{mark} {reason}"), room), role)
+}
+
+fn source(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let (head, lines, role) = source_lines(state, area);
+    let x = pen.text(area.x + 2, area.y, area.width.saturating_sub(2), &head, Role::Muted);
+    for (y, line) in (area.top()..area.bottom()).zip(&lines) {
+        pen.text(x, y, area.right().saturating_sub(x), line, role);
+    }
 }
 
 fn row(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
@@ -203,7 +217,7 @@ fn detail(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
 }
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
-    let parts = parts(area);
+    let parts = parts(state, area);
     if !parts.rows.contains(position) {
         return None;
     }

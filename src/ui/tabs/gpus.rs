@@ -61,6 +61,13 @@ static KEYS: Context = Context {
             message: || Message::Gpus(Intent::PreviousWindow),
         },
         Binding {
+            keys: &[ch('i')],
+            label: "i",
+            short: "details",
+            help: "all that is read of this GPU, or why it is not",
+            message: || Message::Gpus(Intent::ShowDetails),
+        },
+        Binding {
             keys: &[key(KeyCode::Enter), ch('p')],
             label: "Enter",
             short: "its processes",

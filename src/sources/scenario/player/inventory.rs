@@ -48,12 +48,12 @@ impl ScenarioPlayer {
                 .filter_map(|index| self.scenario.processes().get(*index))
                 .map(|process| self.facts(process))
                 .collect(),
-            topology: None,
+            topology: self.topology().map(Box::new),
         }
     }
 
     /// CPUs are dealt out in equal parts to the NUMA nodes that have GPUs.
-    fn near_cpus(&self, gpu: &GpuRig) -> Arc<str> {
+    pub(super) fn near_cpus(&self, gpu: &GpuRig) -> Arc<str> {
         let nodes = self.scenario.gpus().iter().map(|gpu| gpu.numa_node).max().unwrap_or(0) + 1;
         let share = self.scenario.host().cpus / nodes;
         let first = gpu.numa_node * share;
@@ -100,7 +100,8 @@ impl ScenarioPlayer {
             nvswitch_links: some(preset.nvswitch.then_some(preset.nvlinks)),
             gpm: Ok(preset.gpm),
             display_attached: Ok(gpu.display),
-            virtualization: Ok(0),
+            // nvml.h: 0 none, 1 passed through.
+            virtualization: Ok(u32::from(self.scenario.host().guest)),
             memory_shared_with_cpu: Ok(false),
         }
     }

@@ -1,8 +1,10 @@
 //! What there is to say of one GPU in words: findings first, then who uses it, its health, its identity.
 
+mod health;
+
 use super::overview::{age_note, group};
 use crate::app::State;
-use crate::model::{Absence, Gpu, GpuState, Health, Process, Reading, Snapshot, known};
+use crate::model::{Absence, Gpu, GpuState, Process, Reading, Snapshot, known, read};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, fitted};
@@ -32,7 +34,8 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, 
         instances(gpu),
         throttle(gpu, area.width),
         memory(gpu),
-        health(snapshot, gpu),
+        heat(gpu),
+        health::health(snapshot, gpu),
         identity(gpu),
     ];
     let lines: usize = sections.iter().map(Vec::len).sum();
@@ -237,79 +240,16 @@ fn memory(gpu: &Gpu) -> Vec<Line> {
     lines
 }
 
-/// ECC, repair, links: in one line each while all is well.
-fn health(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
-    let Some(read) = &gpu.health else {
-        return vec![vec![label("health"), words::absent(&Absence::NotRequested)]];
-    };
-    let health = &read.value;
-    let mut lines = vec![ecc(health), remap(health)];
-    if let Some(nvlinks) = &gpu.nvlinks
-        && !nvlinks.value.is_empty()
-    {
-        let up = nvlinks.value.iter().filter(|link| matches!(link.active, Ok(true))).count();
-        let all = nvlinks.value.len();
-        let role = if up < all { Role::Warning } else { Role::Text };
-        let errors =
-            words::reading(&health.nvlink_errors.clone().map(|n| format!("{n} errors")), Role::Muted);
-        lines.push(vec![label("NVLink"), (format!("{up} of {all} up   "), role), errors]);
+/// Where it slows down and where it gives up; the fan, where it has one of its own.
+fn heat(gpu: &Gpu) -> Vec<Line> {
+    let slowdown = words::reading(&read::threshold(gpu, |thresholds| &thresholds.slowdown), Role::Text);
+    let shutdown = words::reading(&read::threshold(gpu, |thresholds| &thresholds.shutdown), Role::Text);
+    let muted = |text: &str| (text.to_owned(), Role::Muted);
+    let mut line = vec![label("heat"), slowdown, muted(" slowdown   "), shutdown, muted(" shutdown")];
+    if let Ok(fan) = read::live(gpu, |live| &live.fan) {
+        line.extend([(format!("   {fan}"), Role::Text), muted(" fan")]);
     }
-    let replays = health.pcie_replays.clone().map(|count| format!("{count} replays"));
-    lines.push(vec![label("PCIe"), words::reading(&replays, Role::Text)]);
-    lines.push(modes(health));
-    let age = snapshot.age(read);
-    // The slow tier is read once a minute: older than two of them is late.
-    if age.as_secs() >= 120 {
-        lines.push(vec![label(""), (age_note(age), Role::Stale)]);
-    }
-    lines
-}
-
-fn ecc(health: &Health) -> Line {
-    match (&health.ecc_enabled, &health.ecc_corrected_volatile, &health.ecc_uncorrected_volatile) {
-        (Ok(false), ..) => vec![label("ECC"), ("off".into(), Role::Text)],
-        (_, Ok(corrected), Ok(uncorrected)) => {
-            let role = if *uncorrected > 0 { Role::Critical } else { Role::Text };
-            vec![
-                label("ECC"),
-                (format!("{corrected} corrected, "), Role::Text),
-                (format!("{uncorrected} uncorrected"), role),
-                (" (volatile)".into(), Role::Muted),
-            ]
-        }
-        (_, Err(absence), _) | (_, _, Err(absence)) => vec![label("ECC"), words::absent(absence)],
-    }
-}
-
-fn remap(health: &Health) -> Line {
-    match (&health.remapped_corrected, &health.remapped_uncorrected) {
-        (Ok(corrected), Ok(uncorrected)) => {
-            let (note, role) = match (known(&health.remap_failed), known(&health.remap_pending)) {
-                (Some(true), _) => (", a remap FAILED", Role::Critical),
-                (_, Some(true)) => (", one waits for a reset", Role::Warning),
-                _ => ("", Role::Text),
-            };
-            vec![
-                label("rows"),
-                (format!("{} remapped", corrected + uncorrected), Role::Text),
-                (note.into(), role),
-            ]
-        }
-        (Err(absence), _) | (_, Err(absence)) => vec![label("rows"), words::absent(absence)],
-    }
-}
-
-fn modes(health: &Health) -> Line {
-    let on = |reading: &Reading<bool>| {
-        words::reading(&reading.clone().map(|on| if on { "on" } else { "off" }), Role::Text)
-    };
-    vec![
-        label("modes"),
-        ("persistence ".into(), Role::Muted),
-        on(&health.persistence),
-        ("   MIG ".into(), Role::Muted),
-        on(&health.mig),
-    ]
+    vec![line]
 }
 
 fn identity(gpu: &Gpu) -> Vec<Line> {
@@ -324,6 +264,7 @@ fn identity(gpu: &Gpu) -> Vec<Line> {
         line("UUID", &info.uuid),
         pair(("PCI", text(&info.pci_bus_id)), ("serial", text(&info.serial))),
         pair(("VBIOS", text(&info.vbios)), ("GSP", text(&info.gsp))),
+        pair(("InfoROM", text(&info.inforom)), ("part", text(&info.board_part))),
         pair(("minor", number(&info.minor)), ("NUMA", number(&info.numa_node))),
         pair(("module", number(&info.module_id)), ("CPUs", text(&info.cpu_affinity))),
     ]

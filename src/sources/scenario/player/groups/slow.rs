@@ -30,7 +30,7 @@ impl Reader<'_> {
                 values.sram_threshold_exceeded > 0.0,
             ),
             ecc_enabled: self.has(preset.ecc, "nvmlDeviceGetEccMode", true),
-            ecc_pending: self.has(preset.ecc, "nvmlDeviceGetEccMode", true),
+            ecc_pending: self.has(preset.ecc, "nvmlDeviceGetEccMode", values.ecc_pending > 0.0),
             remapped_corrected: self.has(remaps, field, values.remapped_corrected as u64),
             remapped_uncorrected: self.has(remaps, field, values.remapped_uncorrected as u64),
             remap_pending: self.has(remaps, field, values.remap_pending > 0.0),

@@ -1,6 +1,6 @@
-//! Reading one value out of a GPU's groups, with the reason when there is none.
+//! One value out of the groups of a GPU, with the reason where there is none: for the reports and the screen.
 
-use crate::model::{
+use super::{
     Absence, Band, ClockEvents, Counters, Fast, Gpm, Gpu, GpuState, Grouped, Health, Live, Reading, Snapshot,
     Thresholds,
 };
@@ -20,23 +20,28 @@ fn of<G, T: Clone>(gpu: &Gpu, group: Option<&Grouped<G>>, read: fn(&G) -> &Readi
     group.map_or_else(|| Err(unread(gpu)), |group| read(&group.value).clone())
 }
 
-pub(super) fn fast<T: Clone>(gpu: &Gpu, read: fn(&Fast) -> &Reading<T>) -> Reading<T> {
+/// Of the group that is read ten times a second.
+pub fn fast<T: Clone>(gpu: &Gpu, read: fn(&Fast) -> &Reading<T>) -> Reading<T> {
     of(gpu, gpu.fast.as_ref(), read)
 }
 
-pub(super) fn band(gpu: &Gpu, read: fn(&Fast) -> &Reading<Band>) -> Reading<Band> {
+/// A band of that group.
+pub fn band(gpu: &Gpu, read: fn(&Fast) -> &Reading<Band>) -> Reading<Band> {
     of(gpu, gpu.fast.as_ref(), read)
 }
 
-pub(super) fn clock_events(gpu: &Gpu) -> Reading<ClockEvents> {
+/// Its clock event reasons.
+pub fn clock_events(gpu: &Gpu) -> Reading<ClockEvents> {
     fast(gpu, |fast| &fast.clock_events)
 }
 
-pub(super) fn live<T: Clone>(gpu: &Gpu, read: fn(&Live) -> &Reading<T>) -> Reading<T> {
+/// Of the group of each interval.
+pub fn live<T: Clone>(gpu: &Gpu, read: fn(&Live) -> &Reading<T>) -> Reading<T> {
     of(gpu, gpu.live.as_ref(), read)
 }
 
-pub(super) fn gpm<T: Clone>(gpu: &Gpu, read: fn(&Gpm) -> &Reading<T>) -> Reading<T> {
+/// Of performance monitoring.
+pub fn gpm<T: Clone>(gpu: &Gpu, read: fn(&Gpm) -> &Reading<T>) -> Reading<T> {
     match (&gpu.gpm, &gpu.info.gpm) {
         // The device was asked once and for all.
         (None, Ok(false)) => Err(Absence::NotSupported),
@@ -44,20 +49,23 @@ pub(super) fn gpm<T: Clone>(gpu: &Gpu, read: fn(&Gpm) -> &Reading<T>) -> Reading
     }
 }
 
-pub(super) fn counter<T: Clone>(gpu: &Gpu, read: fn(&Counters) -> &Reading<T>) -> Reading<T> {
+/// Of the cumulative counters.
+pub fn counter<T: Clone>(gpu: &Gpu, read: fn(&Counters) -> &Reading<T>) -> Reading<T> {
     of(gpu, gpu.counters.as_ref(), read)
 }
 
-pub(super) fn health<T: Clone>(gpu: &Gpu, read: fn(&Health) -> &Reading<T>) -> Reading<T> {
+/// Of the slow group.
+pub fn health<T: Clone>(gpu: &Gpu, read: fn(&Health) -> &Reading<T>) -> Reading<T> {
     of(gpu, gpu.health.as_ref(), read)
 }
 
-pub(super) fn threshold<T: Clone>(gpu: &Gpu, read: fn(&Thresholds) -> &Reading<T>) -> Reading<T> {
+/// Of the temperature thresholds.
+pub fn threshold<T: Clone>(gpu: &Gpu, read: fn(&Thresholds) -> &Reading<T>) -> Reading<T> {
     gpu.info.thresholds.as_ref().map_err(Clone::clone).and_then(|thresholds| read(thresholds).clone())
 }
 
 /// How many NVLinks are up; absent if that is known of none.
-pub(super) fn active_links(gpu: &Gpu) -> Reading<u32> {
+pub fn active_links(gpu: &Gpu) -> Reading<u32> {
     let Some(group) = &gpu.nvlinks else {
         return match &gpu.info.nvlinks {
             Ok(0) => Ok(0),
@@ -80,7 +88,7 @@ pub(super) fn active_links(gpu: &Gpu) -> Reading<u32> {
 }
 
 /// Seconds since the GPU last answered; absent if it never did.
-pub(super) fn stale_seconds(snapshot: &Snapshot, gpu: &Gpu) -> Reading<f64> {
+pub fn stale_seconds(snapshot: &Snapshot, gpu: &Gpu) -> Reading<f64> {
     let times: [Option<Mono>; 2] =
         [gpu.fast.as_ref().map(|group| group.at), gpu.live.as_ref().map(|group| group.at)];
     let newest = times.into_iter().flatten().max().ok_or_else(|| unread(gpu))?;
