@@ -4,6 +4,7 @@
 pub mod clock_events;
 pub mod doctor;
 pub mod events;
+pub mod fit;
 pub mod kernel_log;
 pub mod limits;
 pub mod names;

@@ -1,6 +1,7 @@
 //! The command line: argument types, and nothing else.
 
 pub mod act;
+pub mod fit;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -144,6 +145,9 @@ pub enum Command {
         /// The code: 79, or a mask such as 0x44
         code: String,
     },
+    /// Say whether a model fits into the memory of the GPUs, and with which settings (exit status 0: as asked, 1: with
+    /// others, 2: not, 3: not judged)
+    Fit(fit::FitArgs),
     /// Change something: show the plan, ask, do it, read it back, write it down
     Act(act::ActArgs),
 }

@@ -6,6 +6,7 @@
 mod csv;
 mod doctor;
 mod events;
+mod fit;
 mod json;
 mod object;
 mod prometheus;
@@ -15,6 +16,7 @@ mod topology;
 pub use csv::csv;
 pub use doctor::{doctor_json, doctor_text, explain_json, explain_text};
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
+pub use fit::{fit_json, fit_text};
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

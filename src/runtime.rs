@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod events;
 mod feed;
+mod fit;
 mod hands;
 mod log;
 mod once;

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;

@@ -55,6 +55,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
+        Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
@@ -191,6 +192,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
     arguments.extend(place_arguments(global, config));
+    if let Some(file) = &global.config {
+        arguments.extend(["--config".into(), file.into()]);
+    }
     arguments
 }
 
