@@ -262,7 +262,7 @@ fn once(
     let mut text = String::new();
     on_loop(async {
         let feed = feed::collector(arguments, clock);
-        let (snapshot, verdicts) = once::snapshot(feed, interval, Duration::ZERO, |_| true).await?;
+        let (snapshot, verdicts) = once::snapshot(feed, interval).await?;
         text = report(&snapshot, &verdicts);
         Ok(())
     })?;

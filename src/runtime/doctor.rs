@@ -31,7 +31,7 @@ pub(super) fn check(
     let (mut text, mut status) = (String::new(), NOT_JUDGED);
     on_loop(async {
         let feed = feed::collector(arguments, clock);
-        let (snapshot, verdicts) = once::snapshot(feed, interval, WATCHED, is_read).await?;
+        let (snapshot, verdicts) = once::snapshot_when(feed, interval, WATCHED, is_read).await?;
         let mut examined = doctor::examine_snapshot(&snapshot, &verdicts);
         doctor::worst_first(&mut examined);
         status = doctor::Tally::of(&examined).status();
@@ -46,7 +46,7 @@ pub(super) fn check(
 }
 
 /// Whether the files of the host and the devices on the bus are there; what hangs is not waited for beyond the
-/// patience of [`once::snapshot`].
+/// patience of [`once::snapshot_when`].
 fn is_read(snapshot: &Snapshot) -> bool {
     let files = snapshot.host_files.as_ref().is_some_and(|group| group.value.pending.is_none());
     files && snapshot.inventory.topology.is_some()

@@ -14,8 +14,13 @@ const APART: f64 = 0.5;
 /// was read by then is printed, with the stuck call in it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Folds records until rates can be given.
+pub(super) async fn snapshot(feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+    snapshot_when(feed, interval, Duration::ZERO, |_| true).await
+}
+
 /// Folds records until rates can be given, `watched` has passed and the snapshot is `complete`.
-pub(super) async fn snapshot(
+pub(super) async fn snapshot_when(
     mut feed: Feed,
     interval: Duration,
     watched: Duration,

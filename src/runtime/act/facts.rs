@@ -33,11 +33,7 @@ impl Snapshots {
         let arguments = self.arguments.clone();
         let mut found = None;
         on_loop(async {
-            found = Some(
-                once::snapshot(feed::collector(arguments, clock), INTERVAL, Duration::ZERO, |_| true)
-                    .await?
-                    .0,
-            );
+            found = Some(once::snapshot(feed::collector(arguments, clock), INTERVAL).await?.0);
             Ok(())
         })?;
         found.ok_or_else(|| color_eyre::eyre::eyre!("nothing was read"))
