@@ -8,6 +8,7 @@ mod assemble;
 mod audit_log;
 mod board;
 mod control;
+mod doctor;
 mod driver;
 mod gpu;
 mod host;
@@ -79,6 +80,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     kernel_log::start(&options.root, &shared, &out);
     audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
     topology::start(&options.root, &shared);
+    doctor::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

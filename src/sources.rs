@@ -3,9 +3,11 @@
 
 pub mod audit_log;
 pub mod containers;
+pub mod doctor;
 pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;
