@@ -5,6 +5,7 @@ mod child;
 mod clock;
 mod commands;
 mod demo;
+mod doctor;
 mod events;
 mod feed;
 mod fit;
