@@ -5,6 +5,8 @@
 
 mod csv;
 mod events;
+mod findings;
+mod history;
 mod json;
 mod object;
 mod prometheus;
@@ -13,6 +15,8 @@ mod topology;
 
 pub use csv::csv;
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
+pub use findings::findings_text;
+pub use history::history_csv;
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

@@ -37,8 +37,13 @@ pub enum Message {
     /// Something to tell the user in the footer, until the next key.
     Notify(String),
 
+    /// The bundle is written: its path, or why there is none.
+    BundleWritten(Result<String, String>),
+
     /// Leave.
     Quit,
+    /// Write one file for the ticket.
+    WriteBundle,
     /// Stop as Ctrl-Z does.
     Suspend,
     /// Show that tab.
@@ -112,6 +117,8 @@ pub struct ReplayProgress {
 pub enum Effect {
     /// Leave at once; wait for nothing.
     Quit,
+    /// Write everything that is known into one file, and say where with [`Message::BundleWritten`].
+    WriteBundle,
     /// Give the terminal back and stop; on return, draw anew.
     Suspend,
     /// Tell the source what is looked at.

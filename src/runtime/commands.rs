@@ -3,7 +3,7 @@
 use super::feed::{self, Feed};
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, events, once, record};
+use super::{bundle, demo, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
@@ -55,6 +55,16 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Bundle { output, from, seconds, redact }) => {
+            let settings = settings(&config, clock)?;
+            let live = (collector_arguments(&global, &config), Duration::from_secs_f64(seconds));
+            let _root = root(&global)?;
+            let wanted = bundle::Wanted { output, redact };
+            match from {
+                Some(file) => bundle::of_recording(&file, settings, wanted, clock),
+                None => on_loop(async move { bundle::of_this_machine(live, settings, wanted, clock).await }),
+            }
         }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
