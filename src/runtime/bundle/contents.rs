@@ -6,7 +6,7 @@ use crate::report;
 use crate::ui::{self, Theme};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use std::fmt::Write as _;
 
 /// Size of the frames: room for 16 GPUs and 8 NICs, narrow enough for a ticket.
@@ -87,7 +87,7 @@ fn text(buffer: &Buffer) -> String {
     let mut out = String::new();
     for y in buffer.area.top()..buffer.area.bottom() {
         let cells = (buffer.area.left()..buffer.area.right()).filter_map(|x| buffer.cell((x, y)));
-        let line: String = cells.map(|cell| cell.symbol()).collect();
+        let line: String = cells.map(Cell::symbol).collect();
         out.push_str(line.trim_end());
         out.push('\n');
     }

@@ -123,7 +123,7 @@ pub(in crate::runtime) async fn of_this_machine(
             }
             Some(FeedEvent::Complaint(line)) => complaint = line.to_string(),
             Some(FeedEvent::Lingers { pid, .. }) => {
-                complaint = format!("the collector (PID {pid}) cannot exit")
+                complaint = format!("the collector (PID {pid}) cannot exit");
             }
             Some(FeedEvent::Ended { reason, .. }) => complaint = reason,
             Some(FeedEvent::Progress(_) | FeedEvent::Restore(_)) => {}

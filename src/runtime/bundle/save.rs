@@ -12,12 +12,12 @@ pub(super) enum SaveError {
     #[error("{}: exists already; name another file or remove it first", .0.display())]
     Exists(PathBuf),
     /// It cannot be made or written.
-    #[error("{}: {source}{}", path.display(), advice(source))]
+    #[error("{}: {error}{}", path.display(), advice(error))]
     Write {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// There is no home to have a state directory in.
     #[error("there is no home directory to write it to: name a file with -o")]
@@ -44,13 +44,13 @@ pub(super) fn directory() -> Result<PathBuf, SaveError> {
         .recursive(true)
         .mode(0o700)
         .create(&directory)
-        .map_err(|source| SaveError::Write { path: directory.clone(), source })?;
+        .map_err(|error| SaveError::Write { path: directory.clone(), error })?;
     Ok(directory)
 }
 
 /// Writes a new file for its owner alone. What could not be written in full is removed again.
 pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    let failed = |source| SaveError::Write { path: path.to_owned(), source };
+    let failed = |error| SaveError::Write { path: path.to_owned(), error };
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(SaveError::Exists(path.to_owned()));
