@@ -4,6 +4,7 @@
 //! A tab is one entry of [`Tab`], one file here for its state and intents, one line in [`update`], and one file in
 //! `ui/tabs/`.
 
+pub mod actions;
 pub mod doctor;
 pub mod events;
 pub mod gpus;

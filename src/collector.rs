@@ -7,6 +7,7 @@
 mod assemble;
 mod board;
 mod control;
+mod doctor;
 mod driver;
 mod gpu;
 mod host;
@@ -75,6 +76,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     host::start(&options.root, &shared);
     kernel_log::start(&options.root, &shared, &out);
     topology::start(&options.root, &shared);
+    doctor::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

@@ -2,8 +2,11 @@
 //! captured or made-up machine reads like the live one.
 
 pub mod containers;
+pub mod doctor;
+pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;

@@ -1,6 +1,8 @@
 //! What can happen, and what the runtime is asked to do about it.
 
+use super::actions::{self, Confirmed, Preflight, Wanted};
 use super::{Motion, Tab, doctor, events, gpus, processes, storage, topology};
+use crate::actions::{Outcome, Progress};
 use crate::model::{Demand, Deriver, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
@@ -39,6 +41,21 @@ pub enum Message {
 
     /// The bundle is written: its path, or why there is none.
     BundleWritten(Result<String, String>),
+    /// What a plan needs was read.
+    Preflight(Box<Preflight>),
+    /// The plan of that generation was on the screen long enough to be seen, and no input is left that came before.
+    PlanSeen(u64),
+    /// Several keys came at once: not typed by hands.
+    Hasty,
+    /// A line of progress of what runs.
+    ActProgress(Progress),
+    /// What ran is gone without a last word, or never began.
+    ActEnded(Outcome),
+    /// sudo came back.
+    SudoEnded {
+        /// In a sentence.
+        text: String,
+    },
 
     /// Leave.
     Quit,
@@ -93,6 +110,8 @@ pub enum Message {
     Processes(processes::Intent),
     /// Something in the events tab.
     Events(events::Intent),
+    /// An intent that has to do with actions.
+    Actions(actions::Intent),
     /// Something in the storage tab.
     Storage(storage::Intent),
     /// Something in the doctor tab.
@@ -137,4 +156,14 @@ pub enum Effect {
     ReplayStep(i32),
     /// Stop the collector, if one runs, and start a fresh one now.
     RestartCollector,
+    /// Have the collector read now what it seldom reads.
+    ReadAgain,
+    /// Stop the collector and start none (true), or start it again.
+    HoldCollector(bool),
+    /// Read what a plan needs of this host.
+    Preflight(Wanted),
+    /// Carry a confirmed plan out, in a child.
+    Act(Box<Confirmed>),
+    /// Give the terminal back and run these words (the program first) through sudo.
+    Sudo(Vec<String>),
 }

@@ -1,5 +1,6 @@
 //! Everything that the screen shows.
 
+use super::actions::{ActionsState, Ask, Menu, PlanView};
 use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
@@ -87,6 +88,17 @@ pub enum Overlay {
         /// First line shown.
         scroll: usize,
     },
+    /// What can be done to what is selected.
+    Actions(Menu),
+    /// A value that an action needs.
+    Ask(Ask),
+    /// A plan, and its confirmation.
+    Plan(Box<PlanView>),
+    /// A confirmed plan while it is carried out, and its outcome.
+    Progress {
+        /// First line shown.
+        scroll: usize,
+    },
     /// Something to read.
     Notice {
         /// What it is about.
@@ -147,6 +159,7 @@ pub struct State {
     pub(crate) processes: ProcessesState,
     pub(crate) topology: super::topology::TopologyState,
     pub(crate) events: EventsState,
+    pub(crate) actions: ActionsState,
     pub(crate) storage: super::storage::StorageState,
     pub(crate) doctor: super::doctor::DoctorState,
     pub(crate) overlay: Overlay,
@@ -187,6 +200,7 @@ impl State {
             processes: ProcessesState::default(),
             topology: super::topology::TopologyState::default(),
             events: EventsState::default(),
+            actions: ActionsState::default(),
             storage: super::storage::StorageState::default(),
             doctor: super::doctor::DoctorState::default(),
             overlay: Overlay::None,
@@ -324,7 +338,7 @@ impl State {
             SourceLife::Starting | SourceLife::Ended { .. } | SourceLife::Stuck { .. } => true,
             SourceLife::Running => self.data_age() >= Duration::from_secs(1),
         };
-        waits && !self.ends_by_itself()
+        waits && !self.ends_by_itself() || self.counts_an_action()
     }
 
     /// When the next tick is due, counted from the last record or tick: at once a second while an age is on the

@@ -1,7 +1,7 @@
 //! The only place where state changes.
 
 use super::{Effect, Message, Mode, Motion, Overlay, Replay, ReplayProgress, Shown, SourceLife, State};
-use super::{events, gpus, processes};
+use super::{actions, events, gpus, processes};
 use crate::analysis::Judge;
 use crate::analysis::events::{EventLog, Incident};
 use crate::model::{Deriver, Record};
@@ -39,15 +39,24 @@ const fn is_intent(message: &Message) -> bool {
             | Message::Restore(_)
             | Message::Notify(_)
             | Message::BundleWritten(_)
+            | Message::Preflight(_)
+            | Message::PlanSeen(_)
+            | Message::ActProgress(_)
+            | Message::ActEnded(_)
+            | Message::SudoEnded { .. }
     )
 }
 
 fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
     match message {
-        Message::Record(record) => take_record(state, *record),
+        Message::Record(record) => {
+            take_record(state, *record);
+            return actions::review(state, true);
+        }
         Message::Tick(mono, _) => {
             state.ticked_first.get_or_insert(mono);
             state.ticked = Some(mono);
+            return actions::tick(state, mono);
         }
         Message::Resize(columns, rows) => state.size = (columns, rows),
         Message::SourceEnded { reason, restarting_in } => {
@@ -68,6 +77,15 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Restore(deriver) => restore(state, *deriver),
         Message::Notify(text) => state.notice = Some(text),
         Message::BundleWritten(outcome) => tell_of_bundle(state, outcome),
+        Message::Preflight(preflight) => return actions::take_preflight(state, *preflight),
+        Message::PlanSeen(generation) => actions::seen(state, generation),
+        Message::Hasty => actions::hasty(state),
+        Message::ActProgress(progress) => return actions::progress(state, progress),
+        Message::ActEnded(outcome) => return actions::ended(state, outcome),
+        Message::SudoEnded { text } => {
+            state.notice = Some(text);
+            return vec![Effect::ReadAgain];
+        }
 
         Message::Quit => return vec![Effect::Quit],
         Message::Suspend => return vec![Effect::Suspend],
@@ -95,7 +113,13 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             };
         }
         Message::CloseOverlay => state.overlay = Overlay::None,
+        Message::MoveOverlay { motion, .. } if matches!(state.overlay, Overlay::Actions(_)) => {
+            return actions::update(state, actions::Intent::Move(motion));
+        }
         Message::MoveOverlay { motion, last } => move_overlay(&mut state.overlay, motion, last),
+        Message::RestartCollector if state.holds_the_collector() => {
+            state.notice = Some("the collector starts again when the action is over".into());
+        }
         Message::RestartCollector if state.mode == Mode::Live => return vec![Effect::RestartCollector],
         Message::RestartCollector => state.notice = Some("no collector runs here: nothing to restart".into()),
         Message::StartDemo => return start_demo(state),
@@ -118,6 +142,8 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             if state.processes.editing {
                 state.processes.type_text(&text);
                 state.refresh_rows();
+            } else {
+                actions::paste(state, &text);
             }
         }
         Message::Gpus(intent) => {
@@ -128,6 +154,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Topology(intent) => return super::topology::update(state, &intent),
         Message::Processes(intent) => return processes::update(state, intent),
         Message::Events(intent) => return events::update(state, intent),
+        Message::Actions(intent) => return actions::update(state, intent),
         Message::Storage(intent) => return super::storage::update(state, &intent),
         Message::Doctor(intent) => return super::doctor::update(state, &intent),
     }
@@ -194,6 +221,7 @@ fn tell_of_bundle(state: &mut State, outcome: Result<String, String>) {
 
 /// Another machine's data begins: nothing of the one before may stay on the screen.
 fn forget(state: &mut State) {
+    state.drop_action();
     state.current = None;
     state.frozen = None;
     state.inventory = None;
@@ -263,11 +291,13 @@ fn change_speed(state: &mut State, faster: bool) -> Vec<Effect> {
 /// `last` is the last line that can stand at the top: what only the drawing knows comes with the message.
 fn move_overlay(overlay: &mut Overlay, motion: Motion, last: usize) {
     let scroll = match overlay {
-        Overlay::None => return,
+        Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => return,
+        Overlay::Plan(view) => &mut view.scroll,
         Overlay::Help { scroll }
         | Overlay::Findings { scroll }
         | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
+        | Overlay::Progress { scroll }
         | Overlay::Notice { scroll, .. } => scroll,
     };
     *scroll = motion.apply((*scroll).min(last), last.saturating_add(1));

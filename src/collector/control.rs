@@ -12,8 +12,10 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
     spawn("control", move || {
         for text in std::io::stdin().lock().lines() {
             let Ok(text) = text else { break };
-            if let Ok(Some(Control::Demand(demand))) = control::decode(&text) {
-                shared.post(|board| board.demand = demand);
+            match control::decode(&text) {
+                Ok(Some(Control::Demand(demand))) => shared.post(|board| board.demand = demand),
+                Ok(Some(Control::Refresh)) => shared.post(|board| board.refreshes += 1),
+                Ok(None) | Err(_) => {}
             }
         }
         out.last(line(&Record::Bye(Bye { reason: "end_of_input".into(), restart: false })));

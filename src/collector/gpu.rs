@@ -63,6 +63,7 @@ pub(super) fn follow(place: usize, device: Device, session: Session, caller: &Ca
         due: Due::from(now),
         band: FastBand::default(),
         throughput: false,
+        refreshes: 0,
     };
     worker.identify();
     let mut done = 0;
@@ -97,6 +98,8 @@ struct Worker<'a> {
     band: FastBand,
     /// Another thread reads the counters, PCIe throughput among them.
     throughput: bool,
+    /// How many requests to read what is seldom read were met.
+    refreshes: u64,
 }
 
 impl Worker<'_> {
@@ -203,6 +206,11 @@ impl Worker<'_> {
 
     fn slow(&mut self, demand: Demand) {
         let now = self.now();
+        let refreshes = self.shared.board().refreshes;
+        if refreshes != self.refreshes {
+            self.refreshes = refreshes;
+            (self.due.health, self.due.mig) = (now, now);
+        }
         if due(&mut self.due.health, now, SLOW) {
             let value = self.device.health(self.caller);
             let at = self.now();

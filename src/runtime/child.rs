@@ -57,6 +57,8 @@ enum Then {
     AtOnce { let_sleep: bool },
     /// A fresh one, later.
     BackOff,
+    /// A fresh one, when what needs the GPU is over.
+    Held,
     /// None.
     StayDown,
 }
@@ -81,7 +83,7 @@ impl CollectorTask {
                 Then::AtOnce { .. } if lived >= BACK_OFF.0 => Duration::ZERO,
                 _ => delay,
             };
-            let restarting_in = (end.then != Then::StayDown).then_some(wait);
+            let restarting_in = (!matches!(end.then, Then::StayDown | Then::Held)).then_some(wait);
             if self.events.send(FeedEvent::Ended { reason: end.reason, restarting_in }).await.is_err() {
                 return;
             }
@@ -91,12 +93,52 @@ impl CollectorTask {
                     while self.commands.recv().await.is_some() {}
                     return;
                 }
+                Then::Held => {
+                    if !self.released(&mut demand).await {
+                        return;
+                    }
+                    let_sleep = false;
+                    delay = BACK_OFF.0;
+                    continue;
+                }
                 Then::AtOnce { let_sleep: wanted } => let_sleep = wanted,
                 Then::BackOff => let_sleep = false,
             }
-            tokio::time::sleep(wait).await;
+            if self.held_while_waiting(wait, &mut demand).await && !self.released(&mut demand).await {
+                return;
+            }
             delay = (delay * 2).min(BACK_OFF.1);
         }
+    }
+
+    /// Waits for the next start. Says whether it was asked meanwhile that none comes.
+    async fn held_while_waiting(&mut self, wait: Duration, demand: &mut Option<Demand>) -> bool {
+        let due = tokio::time::sleep(wait);
+        tokio::pin!(due);
+        loop {
+            tokio::select! {
+                () = &mut due => return false,
+                command = self.commands.recv() => match command {
+                    Some(Command::Hold(true)) => return true,
+                    Some(Command::Demand(wanted)) => *demand = Some(wanted),
+                    // Asked to start now; or the monitor left, which the next start notices.
+                    Some(Command::Restart) | None => return false,
+                    Some(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Waits until a collector may run again; false when the monitor left.
+    async fn released(&mut self, demand: &mut Option<Demand>) -> bool {
+        while let Some(command) = self.commands.recv().await {
+            match command {
+                Command::Hold(false) => return true,
+                Command::Demand(wanted) => *demand = Some(wanted),
+                _ => {}
+            }
+        }
+        false
     }
 
     fn spawn(&self, let_sleep: bool) -> std::io::Result<Child> {
@@ -119,7 +161,7 @@ impl CollectorTask {
         };
         tokio::spawn(follow_stderr(stderr, self.events.clone()));
         if let Some(demand) = demand {
-            tell(&mut stdin, *demand).await;
+            tell(&mut stdin, &Control::Demand(*demand)).await;
         }
         let mut reader = tokio::spawn(read_records(stdout, self.events.clone()));
         let bye = loop {
@@ -128,13 +170,17 @@ impl CollectorTask {
                 command = self.commands.recv() => match command {
                     Some(Command::Demand(wanted)) => {
                         *demand = Some(wanted);
-                        tell(&mut stdin, wanted).await;
+                        tell(&mut stdin, &Control::Demand(wanted)).await;
                     }
-                    Some(Command::Restart) => {
+                    Some(Command::Refresh) => tell(&mut stdin, &Control::Refresh).await,
+                    Some(stop @ (Command::Restart | Command::Hold(true))) => {
                         drop(stdin);
                         let bye = self.silence(&mut child, reader).await;
                         let end = self.reap(child, pid, bye).await;
-                        return End { then: Then::AtOnce { let_sleep: false }, ..end };
+                        return match stop {
+                            Command::Hold(_) => End::new("it leaves the GPU free for an action", Then::Held),
+                            _ => End { then: Then::AtOnce { let_sleep: false }, ..end },
+                        };
                     }
                     Some(_for_a_replay) => {}
                     None => return End::new("the monitor left", Then::StayDown),
@@ -183,9 +229,9 @@ impl CollectorTask {
     }
 }
 
-async fn tell(stdin: &mut ChildStdin, demand: Demand) {
+async fn tell(stdin: &mut ChildStdin, what: &Control) {
     let mut line = String::new();
-    control::encode(&Control::Demand(demand), &mut line);
+    control::encode(what, &mut line);
     // A collector that left is noticed at its output.
     let _left = stdin.write_all(line.as_bytes()).await;
 }

@@ -1,12 +1,13 @@
 //! Which command does what.
 
 use super::feed::{self, Feed};
+use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
-use super::{bundle, demo, events, once, record};
+use super::{bundle, demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
+use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
@@ -35,7 +36,9 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Demo { list: true, .. }) => list_demos(),
         Some(Command::Demo { name, list: false }) => {
             need_terminal("kgtop demo --list names the demos")?;
-            show(&config, log, clock, move |clock| demo::start(name.as_deref().unwrap_or_default(), clock))
+            show(&config, log, clock, None, move |clock| {
+                demo::start(name.as_deref().unwrap_or_default(), clock)
+            })
         }
         Some(Command::Replay { file, speed }) => replay(&config, &file, speed, log, clock),
         Some(Command::Record { output, seconds, redact }) => {
@@ -52,6 +55,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
+        Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
@@ -65,6 +69,10 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
                 Some(file) => bundle::of_recording(&file, settings, wanted, clock),
                 None => on_loop(async move { bundle::of_this_machine(live, settings, wanted, clock).await }),
             }
+        }
+        Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
+        Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {
+            doctor::explain(&text.join(" "), format)
         }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
@@ -175,19 +183,27 @@ fn stream(
     collector::run(&options, clock, Box::new(std::io::stdout()))
 }
 
+/// The arguments that say which machine is meant: a child needs them too.
+pub(super) fn place_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    if let Some(library) = &config.nvml_lib {
+        arguments.extend(["--nvml-lib".into(), library.into()]);
+    }
+    if let Some(root) = &global.root {
+        arguments.extend(["--root".into(), root.into()]);
+    }
+    arguments
+}
+
 /// The arguments with which this binary becomes the collector.
 pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
         vec!["stream".into(), "--child".into(), std::process::id().to_string().into()];
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
-    if let Some(library) = &config.nvml_lib {
-        arguments.push("--nvml-lib".into());
-        arguments.push(library.into());
-    }
-    if let Some(root) = &global.root {
-        arguments.push("--root".into());
-        arguments.push(root.into());
+    arguments.extend(place_arguments(global, config));
+    if let Some(file) = &global.config {
+        arguments.extend(["--config".into(), file.into()]);
     }
     arguments
 }
@@ -195,9 +211,10 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
 fn live(global: &GlobalArgs, config: &Config, log: Log, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
     // Checked here, where the message can be seen; the collector opens it again.
-    let _root = root(global)?;
+    let root = root(global)?;
     let arguments = collector_arguments(global, config);
-    show(config, log, clock, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
+    let hands = (!config.read_only).then(|| Hands::new(root, place_arguments(global, config), clock));
+    show(config, log, clock, hands, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
 }
 
 fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> Result<ExitCode> {
@@ -208,10 +225,10 @@ fn replay(config: &Config, file: &Path, speed: f32, log: Log, clock: Clock) -> R
         if !std::io::stdout().is_terminal() {
             bail!(Usage("the screen needs a terminal on standard output".into()));
         }
-        return show(config, log, clock, |_| Ok((Mode::Remote, feed::standard_input())));
+        return show(config, log, clock, None, |_| Ok((Mode::Remote, feed::standard_input())));
     }
     need_terminal("the recording is JSON lines: zcat prints it")?;
-    show(config, log, clock, move |clock| demo::replay(file, speed, clock))
+    show(config, log, clock, None, move |clock| demo::replay(file, speed, clock))
 }
 
 /// Runs the screen over what `start` gives.
@@ -219,6 +236,7 @@ fn show(
     config: &Config,
     log: Log,
     clock: Clock,
+    hands: Option<Hands>,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {
     let theme = theme(&config.theme)?;
@@ -226,8 +244,11 @@ fn show(
     let settings = settings(config, clock)?;
     on_loop(async move {
         let (mode, feed) = start(clock)?;
-        let state = State::new(settings.clone(), mode);
-        Loop { state, theme, feed, clock, mouse, settings, log }.run().await
+        let mut state = State::new(settings.clone(), mode);
+        if let Some(authority) = hands.as_ref().and_then(Hands::authority) {
+            state = state.with_authority(authority);
+        }
+        Loop { state, theme, feed, hands, clock, mouse, settings, log }.run().await
     })
 }
 
@@ -250,7 +271,8 @@ fn once(
     let interval = config.interval;
     let mut text = String::new();
     on_loop(async {
-        let (snapshot, verdicts) = once::snapshot(feed::collector(arguments, clock), interval).await?;
+        let feed = feed::collector(arguments, clock);
+        let (snapshot, verdicts) = once::snapshot(feed, interval).await?;
         text = report(&snapshot, &verdicts);
         Ok(())
     })?;
@@ -258,7 +280,7 @@ fn once(
 }
 
 /// Prints the answer. A reader that has seen enough is no error.
-fn print(text: &str) -> Result<ExitCode> {
+pub(super) fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).wrap_err("standard output could not be written to")

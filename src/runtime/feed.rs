@@ -40,6 +40,10 @@ pub(super) enum Command {
     Demand(Demand),
     /// Stop the collector and start a fresh one.
     Restart,
+    /// Have the collector read now what it seldom reads.
+    Refresh,
+    /// Stop the collector and start none (true), or start it again.
+    Hold(bool),
     /// Replay: stand still, or go on.
     Pause(bool),
     /// Replay: that many seconds of it in one.

@@ -1,12 +1,13 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
 use super::feed::{Command, Feed, FeedEvent};
+use super::hands::{self, Hands, HandsEvent};
 use super::log::Log;
 use super::{bundle, demo};
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
 use crate::ui::{self, theme::Theme};
-use crate::units::Clock;
+use crate::units::{Clock, Mono};
 use color_eyre::eyre::{Context, Result};
 use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
@@ -22,6 +23,8 @@ pub(super) struct Loop {
     pub(super) state: State,
     pub(super) theme: Theme,
     pub(super) feed: Feed,
+    /// What carries actions out, where any can be expressed.
+    pub(super) hands: Option<Hands>,
     pub(super) clock: Clock,
     pub(super) mouse: bool,
     pub(super) settings: Settings,
@@ -47,10 +50,24 @@ impl Signals {
     }
 }
 
+/// A plan can be confirmed when it was on the screen for so long without a key: a key that was pressed before the
+/// picture reached the eye (through SSH, or held down) confirms nothing.
+const LOOKED_AT: Duration = Duration::from_millis(250);
+
+/// A plan that waits to have been looked at.
+#[derive(Clone, Copy)]
+struct Look {
+    generation: u64,
+    until: Mono,
+}
+
 /// What woke the loop.
 enum Woken {
     Input(Option<std::io::Result<Event>>),
     Feed(Option<FeedEvent>),
+    Hands(HandsEvent),
+    /// The plan of that generation has been looked at.
+    Seen(u64),
     Stop,
     Leave,
     Tick,
@@ -71,22 +88,52 @@ impl Loop {
         let mut feed_open = true;
         // What threads of their own have done: the screen never waits for a disk.
         let (done, mut told) = tokio::sync::mpsc::channel::<Message>(1);
+        let mut look: Option<Look> = None;
+        let mut ahead: Option<Event> = None;
         loop {
             let tick = self.state.tick_after();
+            look = self.look(look);
+            let looking = look.map(|look| look.until.since((self.clock.mono)()));
             let woken = tokio::select! {
                 biased;
-                event = next(&mut input) => Woken::Input(event),
+                event = next(&mut input, &mut ahead) => Woken::Input(event),
                 _ = signals.terminate.recv() => Woken::Leave,
                 _ = signals.hangup.recv() => Woken::Leave,
                 _ = signals.interrupt.recv() => Woken::Leave,
                 _ = signals.stop.recv() => Woken::Stop,
                 Some(message) = told.recv() => Woken::Told(message),
+                event = from(&mut self.hands) => Woken::Hands(event),
                 event = self.feed.events.recv(), if feed_open => Woken::Feed(event),
+                () = tokio::time::sleep(looking.unwrap_or(Duration::MAX)), if looking.is_some() => {
+                    Woken::Seen(look.map_or(0, |look| look.generation))
+                }
                 () = tokio::time::sleep(tick.unwrap_or(Duration::MAX)), if tick.is_some() => Woken::Tick,
             };
             let messages = match woken {
                 Woken::Leave | Woken::Input(None | Some(Err(_))) => return Ok(()),
-                Woken::Input(Some(Ok(event))) => self.input(&screen, &event),
+                Woken::Input(Some(Ok(event))) => {
+                    let typed = matches!(event, Event::Key(_) | Event::Paste(_));
+                    if typed {
+                        look = None;
+                    }
+                    if typed && self.state.is_armed() {
+                        ahead = ready(&mut input).await;
+                    }
+                    // Keys that come all at once are pasted, or were held up on the way.
+                    match &ahead {
+                        Some(Event::Key(_)) if typed => vec![Message::Hasty],
+                        _ => self.input(&screen, &event),
+                    }
+                }
+                Woken::Hands(event) => self.hands_messages(event),
+                // What still lies in the terminal's queue was typed before.
+                Woken::Seen(_)
+                    if rustix::io::ioctl_fionread(std::io::stdin()).is_ok_and(|bytes| bytes > 0) =>
+                {
+                    look = None;
+                    vec![]
+                }
+                Woken::Seen(generation) => vec![Message::PlanSeen(generation)],
                 Woken::Feed(Some(event)) => self.feed_messages(event),
                 Woken::Feed(None) => {
                     feed_open = false;
@@ -105,6 +152,15 @@ impl Loop {
                         Effect::Quit => return Ok(()),
                         Effect::Suspend => stop(&guard, &mut screen)?,
                         Effect::WriteBundle => write_bundle(self.state.clone(), self.clock, done.clone()),
+                        Effect::Sudo(words) => {
+                            // Whoever else reads the terminal would take the password's letters.
+                            drop(input);
+                            let mut said = String::new();
+                            away(&guard, &mut screen, || said = hands::sudo(&words))?;
+                            input = EventStream::new();
+                            let told = update(&mut self.state, Message::SudoEnded { text: said });
+                            told.into_iter().try_for_each(|effect| self.carry_out(effect))?;
+                        }
                         other => {
                             feed_open |= matches!(other, Effect::StartDemo(_));
                             self.carry_out(other)?;
@@ -118,7 +174,26 @@ impl Loop {
 
     fn input(&self, screen: &Screen, event: &Event) -> Vec<Message> {
         let area = screen.size().map(|size| Rect::new(0, 0, size.width, size.height)).unwrap_or_default();
-        ui::input::message_for(&self.state, area, event).into_iter().collect()
+        let meant = ui::input::message_for(&self.state, area, event);
+        // What is confirmed has an age.
+        let now = self.state.acts().then(|| self.now());
+        now.into_iter().chain(meant).collect()
+    }
+
+    /// The plan that is being looked at, and until when that takes.
+    fn look(&self, last: Option<Look>) -> Option<Look> {
+        let generation = self.state.plan_to_be_seen()?;
+        let last = last.filter(|look| look.generation == generation);
+        Some(last.unwrap_or_else(|| Look { generation, until: (self.clock.mono)().plus(LOOKED_AT) }))
+    }
+
+    fn hands_messages(&self, event: HandsEvent) -> Vec<Message> {
+        let message = match event {
+            HandsEvent::Preflight(preflight) => Message::Preflight(preflight),
+            HandsEvent::Progress(progress) => Message::ActProgress(progress),
+            HandsEvent::Ended(outcome) => Message::ActEnded(outcome),
+        };
+        vec![self.now(), message]
     }
 
     fn feed_messages(&mut self, event: FeedEvent) -> Vec<Message> {
@@ -159,12 +234,25 @@ impl Loop {
             Effect::StartDemo(name) => {
                 let (mode, feed) = demo::start(&name, self.clock)?;
                 self.state = State::new(self.settings.clone(), mode);
+                self.hands = None;
                 self.feed = feed;
                 self.tick();
                 self.command(Command::Demand(self.state.demand()));
             }
             Effect::Copy(text) => copy(&text),
-            Effect::Quit | Effect::Suspend | Effect::WriteBundle => {}
+            Effect::ReadAgain => self.command(Command::Refresh),
+            Effect::HoldCollector(hold) => self.command(Command::Hold(hold)),
+            Effect::Preflight(wanted) => {
+                if let Some(hands) = &self.hands {
+                    hands.preflight(wanted);
+                }
+            }
+            Effect::Act(confirmed) => {
+                if let Some(hands) = &self.hands {
+                    hands.act(&confirmed);
+                }
+            }
+            Effect::Quit | Effect::Suspend | Effect::WriteBundle | Effect::Sudo(_) => {}
         }
         Ok(())
     }
@@ -193,13 +281,16 @@ fn write_bundle(state: State, clock: Clock, done: tokio::sync::mpsc::Sender<Mess
 
 /// Gives the terminal back, stops this process as the shell expects, and takes the terminal again.
 fn stop(guard: &Guard, screen: &mut Screen) -> Result<()> {
-    guard
-        .suspended(|| {
-            // SIGSTOP rather than SIGTSTP: the handler for the latter is ours.
-            let own = rustix::process::getpid();
-            let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
-        })
-        .wrap_err("the terminal could not be taken again")?;
+    away(guard, screen, || {
+        // SIGSTOP rather than SIGTSTP: the handler for the latter is ours.
+        let own = rustix::process::getpid();
+        let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
+    })
+}
+
+/// Gives the terminal back for as long as `body` takes.
+fn away(guard: &Guard, screen: &mut Screen, body: impl FnOnce()) -> Result<()> {
+    guard.suspended(body).wrap_err("the terminal could not be taken again")?;
     // Not `clear`: that asks the terminal where its cursor is, and waits for an answer. Taking the size anew clears
     // as well, and the window may have another one after the stop.
     let size = screen.size().wrap_err("the terminal's size could not be read")?;
@@ -234,9 +325,35 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// The next event of the terminal; `None` when it is gone.
-async fn next(input: &mut EventStream) -> Option<std::io::Result<Event>> {
+/// The next event of the terminal, or the one that was looked at already; `None` when the terminal is gone.
+async fn next(input: &mut EventStream, ahead: &mut Option<Event>) -> Option<std::io::Result<Event>> {
+    if let Some(event) = ahead.take() {
+        return Some(Ok(event));
+    }
     std::future::poll_fn(|context| Pin::new(&mut *input).poll_next(context)).await
+}
+
+/// The next event of the terminal, if it is there already. An error is met again by [`next`].
+async fn ready(input: &mut EventStream) -> Option<Event> {
+    let event = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match Pin::new(&mut *input).poll_next(context) {
+            std::task::Poll::Ready(event) => event,
+            std::task::Poll::Pending => None,
+        })
+    });
+    event.await.and_then(Result::ok)
+}
+
+/// What comes next from what was begun; never, where nothing can be.
+async fn from(hands: &mut Option<Hands>) -> HandsEvent {
+    let event = match hands {
+        Some(hands) => hands.next().await,
+        None => None,
+    };
+    match event {
+        Some(event) => event,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -9,22 +9,29 @@ use crate::model::Demand;
 pub enum Control {
     /// Which of the costly groups somebody looks at; replaces what was demanded before.
     Demand(Demand),
+    /// Read now what is seldom read: something was changed.
+    Refresh,
 }
 
 /// The groups of a demand by name.
 type Group = (&'static str, fn(&mut Demand) -> &mut bool);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("gpm", |demand| &mut demand.gpm),
     ("counters", |demand| &mut demand.counters),
     ("process_utilization", |demand| &mut demand.process_utilization),
     ("pcie_throughput", |demand| &mut demand.pcie_throughput),
     ("links", |demand| &mut demand.links),
+    ("host_files", |demand| &mut demand.host_files),
 ];
 
-/// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`.
+/// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`,
+/// `{"kind":"refresh"}`.
 pub fn encode(control: &Control, out: &mut String) {
-    let Control::Demand(mut demand) = *control;
+    let Control::Demand(mut demand) = *control else {
+        out.push_str("{\"kind\":\"refresh\"}\n");
+        return;
+    };
     out.push('{');
     json::write_name(out, "kind");
     json::write_text(out, "demand");
@@ -54,6 +61,7 @@ pub fn decode(line: &str) -> Result<Option<Control>, DecodeError> {
     let fields = json.fields().ok_or_else(|| DecodeError::NotJson("another value".into()))?;
     match fields.get("kind").and_then(Json::text) {
         Some("demand") => {}
+        Some("refresh") => return Ok(Some(Control::Refresh)),
         Some(_) => return Ok(None),
         None => return Err(DecodeError::NotJson("no \"kind\"".into())),
     }
@@ -72,8 +80,12 @@ mod tests {
     use super::*;
 
     fn line(demand: Demand) -> String {
+        line_of(&Control::Demand(demand))
+    }
+
+    fn line_of(control: &Control) -> String {
         let mut out = String::new();
-        encode(&Control::Demand(demand), &mut out);
+        encode(control, &mut out);
         out
     }
 
@@ -91,6 +103,7 @@ mod tests {
         let demand = Demand { counters: true, ..Demand::default() };
         let known = decode(r#"{"kind":"demand","groups":["tea",7,"counters"],"x":1}"#);
         assert_eq!(known, Ok(Some(Control::Demand(demand))));
+        assert_eq!(decode(&line_of(&Control::Refresh)), Ok(Some(Control::Refresh)));
         assert_eq!(decode(r#"{"kind":"pause"}"#), Ok(None));
         assert_eq!(decode(""), Ok(None));
         assert!(decode(r#"{"kind":"demand"}"#).is_err());

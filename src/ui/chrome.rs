@@ -222,6 +222,10 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
                 ),
             );
         }
+        SourceLife::Ended { .. } if state.holds_the_collector() => {
+            let text = "The collector stands still, so that the GPU is free for the action [A shows it]";
+            return ("!", Role::Warning, text.into());
+        }
         SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
             let next = restarting_in.map_or_else(
                 || "no new one is started [R starts one]".to_string(),

@@ -1,9 +1,10 @@
 //! The key table: what each key does, where. The footer and the help are made from it, and the input looks into it.
 
+mod actions;
 mod table;
 
 use super::tabs;
-use crate::app::{Message, Mode, Overlay, State, Tab, processes};
+use crate::app::{Message, Mode, Overlay, State, Tab, actions as acts, processes};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use table::{FILTER, GLOBAL, NO_DRIVER, OVERLAY, REPLAY};
 
@@ -53,13 +54,15 @@ pub(super) struct Context {
 
 /// The contexts that hold now; in the first that knows a key it means what it means there.
 pub(super) fn active(state: &State) -> Vec<&'static Context> {
-    if !matches!(state.overlay, Overlay::None) {
-        return vec![&OVERLAY];
+    match &state.overlay {
+        Overlay::None => {}
+        overlay if state.acts() => return actions::active(state, overlay),
+        _ => return vec![&OVERLAY],
     }
     if types_text(state) {
         return vec![&FILTER];
     }
-    let mut contexts = Vec::with_capacity(4);
+    let mut contexts = Vec::with_capacity(5);
     if matches!(state.mode, Mode::Replay(_)) {
         contexts.push(&REPLAY);
     }
@@ -68,19 +71,23 @@ pub(super) fn active(state: &State) -> Vec<&'static Context> {
     } else {
         contexts.push(tabs::keys(state.tab));
     }
+    if state.may_act() {
+        contexts.push(&actions::OPEN);
+    }
     contexts.push(&GLOBAL);
     contexts
 }
 
-/// All contexts, for the help and the tests.
-pub(super) fn all() -> Vec<&'static Context> {
+/// All contexts, for the help: where nothing can be acted on, the keys for it are not there either.
+pub(super) fn all(with_actions: bool) -> Vec<&'static Context> {
     let tabs = Tab::ALL.iter().map(|tab| tabs::keys(*tab));
-    [&GLOBAL].into_iter().chain(tabs).chain([&FILTER, &REPLAY, &NO_DRIVER, &OVERLAY]).collect()
+    let acting = actions::ALL.into_iter().filter(|_| with_actions);
+    [&GLOBAL].into_iter().chain(tabs).chain(acting).chain([&FILTER, &REPLAY, &NO_DRIVER, &OVERLAY]).collect()
 }
 
-/// Whether keys are text.
+/// Whether keys are text of the filter.
 pub(super) fn types_text(state: &State) -> bool {
-    state.tab == Tab::Processes && state.processes.editing
+    state.tab == Tab::Processes && state.processes.editing && matches!(state.overlay, Overlay::None)
 }
 
 /// What a key means now.
@@ -95,6 +102,11 @@ pub(super) fn message(state: &State, event: &KeyEvent) -> Option<Message> {
         return Some((binding.message)());
     }
     match pressed {
+        Key { code: KeyCode::Char(character), modifiers: KeyModifiers::NONE }
+            if actions::types_text(state) =>
+        {
+            Some(Message::Actions(acts::Intent::Type(character)))
+        }
         Key { code: KeyCode::Char(character), modifiers: KeyModifiers::NONE } if types_text(state) => {
             Some(Message::Processes(processes::Intent::Type(character)))
         }
@@ -115,7 +127,7 @@ mod tests {
 
     #[test]
     fn no_key_stands_twice_in_a_context_and_each_is_explained() {
-        for context in all() {
+        for context in all(true) {
             let mut seen = HashSet::new();
             for binding in context.bindings {
                 assert!(!binding.help.is_empty() && !binding.label.is_empty(), "{}", context.name);

@@ -1,10 +1,15 @@
-//! What lies over the screen: help, findings, a process, a notice. Each is a list of lines in one frame.
+//! What lies over the screen: help, findings, a process, a notice, an action. Each is a list of lines in one frame;
+//! below the lines of an action stands what is asked, which does not scroll away.
 
+mod actions;
 mod findings;
 mod gpu;
 mod help;
+mod plan;
 mod process;
+mod progress;
 
+use super::tabs::first_row;
 use super::theme::Role;
 use super::widgets::{Pen, width};
 use super::words;
@@ -24,7 +29,9 @@ pub(super) fn area(state: &State, body: Rect) -> Option<Rect> {
     }
     let margin = if body.width > 60 { 4 } else { 0 };
     let wide = (body.width - margin).min(WIDEST + 4);
-    let lines = u16::try_from(lines(state, wide.saturating_sub(4)).len()).unwrap_or(u16::MAX);
+    let columns = wide.saturating_sub(4);
+    let count = lines(state, columns).len() + asked(state, columns).len();
+    let lines = u16::try_from(count).unwrap_or(u16::MAX);
     let high = lines.saturating_add(2).min(body.height).max(3.min(body.height));
     let x = body.x + (body.width - wide) / 2;
     let y = body.y + (body.height - high) / 3;
@@ -34,9 +41,22 @@ pub(super) fn area(state: &State, body: Rect) -> Option<Rect> {
 /// The last line that can stand at the top.
 pub(super) fn last_line(state: &State, screen: Rect) -> usize {
     let Some(area) = super::layout(state, screen).and_then(|layout| layout.overlay) else { return 0 };
-    lines(state, area.width.saturating_sub(4))
-        .len()
-        .saturating_sub(usize::from(area.height.saturating_sub(2)))
+    let columns = area.width.saturating_sub(4);
+    lines(state, columns).len().saturating_sub(room(state, area, columns))
+}
+
+/// Lines that have room above what is asked.
+fn room(state: &State, area: Rect, columns: u16) -> usize {
+    usize::from(area.height.saturating_sub(2)).saturating_sub(asked(state, columns).len())
+}
+
+/// What stands below the lines.
+fn asked(state: &State, columns: u16) -> Vec<Line> {
+    match &state.overlay {
+        Overlay::Ask(ask) => actions::asked(ask, columns),
+        Overlay::Plan(view) => plan::asked(state, view, columns),
+        _ => Vec::new(),
+    }
 }
 
 fn lines(state: &State, columns: u16) -> Vec<Line> {
@@ -46,6 +66,10 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
         Overlay::Findings { .. } => findings::lines(state, columns),
         Overlay::Gpu { id, .. } => gpu::lines(state, id, columns),
         Overlay::Process { key, .. } => process::lines(state, *key, columns),
+        Overlay::Actions(menu) => actions::lines(state, menu, columns),
+        Overlay::Ask(ask) => actions::question(state, ask, columns),
+        Overlay::Plan(view) => plan::lines(view, columns),
+        Overlay::Progress { .. } => progress::lines(state, columns),
         Overlay::Notice { lines, .. } if lines.is_empty() => vec![vec![("nothing yet".into(), Role::Muted)]],
         Overlay::Notice { lines, .. } => {
             let wrapped = lines.iter().flat_map(|line| wrapped(line, columns));
@@ -56,16 +80,11 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
 
 /// Draws the overlay.
 pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let (title, scroll) = match &state.overlay {
-        Overlay::None => return,
-        Overlay::Help { scroll } => ("Keys".into(), *scroll),
-        Overlay::Findings { scroll } => ("Findings".into(), *scroll),
-        Overlay::Gpu { id, scroll } => (gpu::title(state, id), *scroll),
-        Overlay::Process { scroll, .. } => ("Process".into(), *scroll),
-        Overlay::Notice { title, scroll, .. } => (title.clone(), *scroll),
-    };
+    if matches!(state.overlay, Overlay::None) {
+        return;
+    }
     pen.fill(area, Role::Text);
-    frame(area, &title, pen);
+    frame(area, &title(state), pen);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
@@ -73,9 +92,14 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         height: area.height.saturating_sub(2),
     };
     let lines = lines(state, inner.width);
-    let room = usize::from(inner.height);
-    let first = scroll.min(lines.len().saturating_sub(room));
-    for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(first)) {
+    let room = room(state, area, inner.width);
+    let first = match &state.overlay {
+        Overlay::Actions(menu) => first_row(menu.selected, lines.len(), room),
+        other => scroll(other).min(lines.len().saturating_sub(room)),
+    };
+    let asked = asked(state, inner.width);
+    let shown = lines.iter().skip(first).take(room).chain(&asked);
+    for (y, line) in (inner.y..inner.bottom()).zip(shown) {
         let mut x = inner.x;
         for (text, role) in line {
             x = pen.text(x, y, inner.right().saturating_sub(x), text, *role);
@@ -86,6 +110,36 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         let more = format!(" {below} more lines ↓ ");
         let at = area.right().saturating_sub(width(&more) + 2);
         pen.text(at, area.bottom() - 1, width(&more), &more, Role::Key);
+    }
+}
+
+fn title(state: &State) -> String {
+    match &state.overlay {
+        Overlay::None => String::new(),
+        Overlay::Help { .. } => "Keys".to_owned(),
+        Overlay::Findings { .. } => "Findings".to_owned(),
+        Overlay::Gpu { id, .. } => gpu::title(state, id),
+        Overlay::Process { .. } => "Process".to_owned(),
+        Overlay::Actions(menu) => format!("Actions: {}", actions::subject(state, &menu.subject)),
+        Overlay::Ask(ask) => {
+            format!("{}: {}", actions::asked_for(ask), actions::subject(state, &ask.subject))
+        }
+        Overlay::Plan(view) => format!("Plan: {}", view.change.setting()),
+        Overlay::Progress { .. } => "Action".to_owned(),
+        Overlay::Notice { title, .. } => title.clone(),
+    }
+}
+
+fn scroll(overlay: &Overlay) -> usize {
+    match overlay {
+        Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => 0,
+        Overlay::Help { scroll }
+        | Overlay::Findings { scroll }
+        | Overlay::Gpu { scroll, .. }
+        | Overlay::Process { scroll, .. }
+        | Overlay::Progress { scroll }
+        | Overlay::Notice { scroll, .. } => *scroll,
+        Overlay::Plan(view) => view.scroll,
     }
 }
 
@@ -120,6 +174,14 @@ pub(in crate::ui) fn wrapped(text: &str, columns: u16) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+/// A mark and its text, wrapped beside it.
+fn marked(lines: &mut Vec<Line>, mark: &str, text: &str, role: Role, columns: u16) {
+    for (index, part) in wrapped(text, columns.saturating_sub(2)).into_iter().enumerate() {
+        let mark = if index == 0 { mark } else { "  " };
+        lines.push(vec![(mark.to_owned(), role), (part, role)]);
+    }
 }
 
 /// A label and its text, wrapped beneath itself.

@@ -59,7 +59,7 @@ pub(super) fn moved(tab: Tab, motion: Motion) -> Message {
 
 /// The first of `count` rows to show in `room`, so that `selected` is among them: it depends on nothing else, so
 /// that drawing and hit-testing agree without a remembered offset.
-fn first_row(selected: usize, count: usize, room: usize) -> usize {
+pub(super) fn first_row(selected: usize, count: usize, room: usize) -> usize {
     if count <= room || room == 0 {
         return 0;
     }

@@ -1,5 +1,6 @@
 //! What is in a bundle.
 
+use crate::analysis::doctor;
 use crate::app::{Message, State, Tab, update};
 use crate::model::{EventSource, RawEvent};
 use crate::report;
@@ -26,6 +27,9 @@ pub(super) fn of(state: &State, recording: Option<Vec<u8>>, redacted: bool) -> V
         let (verdicts, incidents) = (state.verdicts(), || state.incidents());
         add("snapshot.json", report::json(snapshot, verdicts).into_bytes());
         add("snapshot.txt", report::text(snapshot, verdicts).into_bytes());
+        let mut examined = doctor::examine_snapshot(snapshot, verdicts);
+        doctor::worst_first(&mut examined);
+        add("doctor.txt", report::doctor_text(snapshot, &examined).into_bytes());
         add("findings.txt", report::findings_text(snapshot, verdicts).into_bytes());
         add("events.txt", report::events_text(incidents()).into_bytes());
         add("events.json", report::events_json(incidents(), &[]).into_bytes());
@@ -123,6 +127,7 @@ fn describe(name: &str) -> &'static str {
     match name {
         "snapshot.json" => "everything that was read and derived, topology included",
         "snapshot.txt" => "the same in short",
+        "doctor.txt" => "the layers from the bus to the containers, worst first",
         "findings.txt" => "findings with evidence and what to do, the worst first",
         "events.txt" | "events.json" => "what the kernel and the driver reported, decoded",
         "history.csv" => "the last hour, a row a second and GPU",

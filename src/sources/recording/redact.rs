@@ -103,6 +103,11 @@ impl Redactor {
                 }
             }
         }
+        for file in sample.host_files.iter_mut().flat_map(|group| &mut group.value.files) {
+            for (_, line) in file.lines.iter_mut().flatten() {
+                *line = self.text(line);
+            }
+        }
         for SourceStatus { reason, .. } in &mut sample.sources {
             *reason = self.text(reason);
         }

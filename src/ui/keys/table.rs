@@ -161,7 +161,7 @@ pub(super) static NO_DRIVER: Context = Context {
 };
 
 /// `last` is filled in by the input, which knows how long the text is.
-const fn scroll(motion: Motion) -> Message {
+pub(super) const fn scroll(motion: Motion) -> Message {
     Message::MoveOverlay { motion, last: 0 }
 }
 

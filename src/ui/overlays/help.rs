@@ -6,9 +6,9 @@ use crate::ui::keys;
 use crate::ui::theme::Role;
 
 /// What holds here first, then the rest.
-pub(super) fn lines(_state: &State, _columns: u16) -> Vec<Line> {
+pub(super) fn lines(state: &State, _columns: u16) -> Vec<Line> {
     let mut lines = Vec::new();
-    for context in keys::all() {
+    for context in keys::all(state.authority().is_some()) {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }

@@ -1,0 +1,51 @@
+//! What a plan on the screen needs of this host, read anew for each plan.
+
+use super::{host, signal};
+use crate::actions::{HostFacts, Outcome, Refusal, RefusalKind};
+use crate::app::actions::{Preflight, Wanted};
+use crate::sources::root::Root;
+use crate::units::Clock;
+
+/// Reads this host.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Reader {
+    pub(in crate::runtime) root: Root,
+    pub(in crate::runtime) clock: Clock,
+}
+
+impl Reader {
+    /// The host, and who asks.
+    pub(in crate::runtime) fn host(&self) -> HostFacts {
+        host::facts(&self.root)
+    }
+
+    /// What a plan for what is wanted needs.
+    pub(in crate::runtime) fn preflight(&self, wanted: &Wanted) -> Preflight {
+        let host = self.host();
+        let nice = wanted.process.and_then(|key| signal::niceness(key.pid));
+        let proof = wanted.process.map(|key| host::prove(&self.root, host::DEVICE_FILES, key.pid, key.start));
+        let unproven = proof
+            .and_then(Result::err)
+            .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() });
+        Preflight { now: (self.clock.mono)(), host, nice, unproven }
+    }
+}
+
+/// Exit status of a child that refused before it could say so in its own words.
+const REFUSED: &str = "exit status: 3";
+
+/// What is to be said of a child that ended with `status` and without a last word; `complaint` is what it wrote to
+/// standard error.
+pub(in crate::runtime) fn without_a_word(status: &str, complaint: &str) -> Outcome {
+    if status == REFUSED {
+        let reason = complaint.strip_prefix("refused: ").unwrap_or(complaint).to_owned();
+        return Outcome::Refused { refusals: vec![Refusal { kind: RefusalKind::Outdated, reason }] };
+    }
+    let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
+    Outcome::Failed {
+        error: format!("the process that carried the plan out died ({status}){complaint}"),
+        now: None,
+        advice: "whether anything was sent stands in the audit log; look at the value before going on"
+            .to_owned(),
+    }
+}
