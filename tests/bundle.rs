@@ -146,7 +146,7 @@ fn one_key_writes_a_bundle_and_says_where() {
     let home = tempfile::tempdir().unwrap();
     let arguments = ["demo", "xid"].map(OsStr::new);
     let mut pty = Pty::kgtop(&arguments, 120, 40, &[("XDG_STATE_HOME", home.path().as_os_str())]);
-    pty.wait_for("the demo", |screen| screen.contains("GPU") && screen.contains("demo xid"));
+    pty.wait_for("the demo", |screen| screen.contains("H100") && screen.contains("demo xid"));
     pty.keys("B");
     pty.wait_for("the path", |screen| screen.contains("Bundle written") && screen.contains(".tar.gz"));
     let written: Vec<_> = std::fs::read_dir(home.path().join("kgtop/bundles")).unwrap().collect();
