@@ -176,11 +176,20 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
+}
+
+/// The audit log of a user other than root. A captured machine has none.
+pub(super) fn own_audit(captured: bool) -> Option<PathBuf> {
+    if captured || rustix::process::geteuid().is_root() {
+        return None;
+    }
+    Some(directories::ProjectDirs::from("", "", "kgtop")?.state_dir()?.join("audit.jsonl"))
 }
 
 /// The arguments that say which machine is meant: a child needs them too.

@@ -60,7 +60,7 @@ pub(super) static GLOBAL: Context = Context {
             keys: &[ch('B')],
             label: "B",
             short: "",
-            help: "write a bundle for the ticket: the last hour, events, findings",
+            help: "write one file for the ticket",
             message: || Message::WriteBundle,
         },
         Binding {
