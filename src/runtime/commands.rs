@@ -4,7 +4,7 @@ use super::feed::{self, Feed};
 use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, doctor, events, once, record};
+use super::{bundle, demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
@@ -59,6 +59,16 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Bundle { output, from, seconds, redact }) => {
+            let settings = settings(&config, clock)?;
+            let live = (collector_arguments(&global, &config), Duration::from_secs_f64(seconds));
+            let _root = root(&global)?;
+            let wanted = bundle::Wanted { output, redact };
+            match from {
+                Some(file) => bundle::of_recording(&file, settings, wanted, clock),
+                None => on_loop(async move { bundle::of_this_machine(live, settings, wanted, clock).await }),
+            }
         }
         Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
         Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {
@@ -166,11 +176,20 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
+}
+
+/// The audit log of a user other than root. A captured machine has none.
+pub(super) fn own_audit(captured: bool) -> Option<PathBuf> {
+    if captured || rustix::process::geteuid().is_root() {
+        return None;
+    }
+    Some(directories::ProjectDirs::from("", "", "kgtop")?.state_dir()?.join("audit.jsonl"))
 }
 
 /// The arguments that say which machine is meant: a child needs them too.
