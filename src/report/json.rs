@@ -34,6 +34,7 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu::gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
     root.insert("topology".into(), super::topology::json(snapshot));
+    root.insert("storage".into(), super::storage::json(snapshot));
     let mut log = EventLog::default();
     for event in snapshot.events.iter() {
         log.push(event, Some(snapshot));
