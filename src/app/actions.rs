@@ -212,7 +212,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Copy => return confirm::copy(state),
         Intent::ShowRun => {
             if state.actions.run.is_some() {
-                state.overlay = Overlay::Progress { scroll: 0 };
+                state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
             }
         }
     }
@@ -222,7 +222,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
 /// While something runs there is one thing to see: how it goes.
 fn open(state: &mut State) {
     if state.run().is_some_and(Run::is_running) {
-        state.overlay = Overlay::Progress { scroll: 0 };
+        state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
         return;
     }
     match state.subject() {

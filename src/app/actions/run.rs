@@ -6,6 +6,8 @@ use crate::app::{Effect, Overlay, State};
 use crate::units::Mono;
 use std::time::Duration;
 
+/// The newest step is what is looked for.
+pub(super) const AT_THE_END: usize = usize::MAX;
 /// Steps that are kept: a run has a dozen.
 const STEPS_KEPT: usize = 200;
 
