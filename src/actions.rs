@@ -11,6 +11,7 @@ mod check;
 mod command;
 mod facts;
 mod gpu;
+mod health;
 mod lasting;
 mod losses;
 mod plan;
@@ -27,6 +28,7 @@ pub use change::Change;
 pub use command::{SysfsWrite, gpu_command, smi_address, smi_arguments, sysfs_writes};
 pub use facts::{GpuFacts, HolderFacts, HostFacts, MigFacts, MigProfile, ProcessTarget};
 pub use gpu::plan_gpu;
+pub use health::{Comparison, compare};
 pub use lasting::{Unit, power_unit};
 pub use plan::{
     Fit, FitError, Loss, PLAN_FORMAT, Plan, PlanError, Refusal, RefusalKind, STALE_AFTER, Target, Weight,

@@ -1,6 +1,7 @@
 //! The command line: argument types, and nothing else.
 
 pub mod act;
+pub mod fit;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -126,6 +127,16 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
         format: ReportFormat,
     },
+    /// Check the layers from the PCI bus to the containers, the worst first; exit status 0: all pass, 1: warnings,
+    /// 2: failures, 3: could not judge
+    Doctor {
+        /// Say instead which layer and checks stand behind an error message
+        #[command(subcommand)]
+        command: Option<DoctorCommand>,
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text, global = true)]
+        format: ReportFormat,
+    },
     /// Say what a code of the driver means and what to do
     Explain {
         /// What kind of code it is
@@ -134,8 +145,22 @@ pub enum Command {
         /// The code: 79, or a mask such as 0x44
         code: String,
     },
+    /// Say whether a model fits into the memory of the GPUs, and with which settings (exit status 0: as asked, 1: with
+    /// others, 2: not, 3: not judged)
+    Fit(fit::FitArgs),
     /// Change something: show the plan, ask, do it, read it back, write it down
     Act(act::ActArgs),
+}
+
+/// What the doctor can do beside checking.
+#[derive(Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// From an error message to the layer and the checks behind it
+    Explain {
+        /// The message, as it was printed; several words are one message
+        #[arg(required = true, num_args = 1.., value_name = "TEXT", allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
 }
 
 /// Forms of a report.

@@ -5,8 +5,10 @@
 //! driver call may never return, and the process leaves by [`leave`](crate::sources::nvml::leave).
 
 mod assemble;
+mod audit_log;
 mod board;
 mod control;
+mod doctor;
 mod driver;
 mod gpu;
 mod host;
@@ -47,6 +49,8 @@ pub struct Options {
     pub root: Root,
     /// The library to load; `None` is `libnvidia-ml.so.1`.
     pub library: Option<PathBuf>,
+    /// The user's own audit log, beside root's.
+    pub own_audit: Option<PathBuf>,
     /// Whether NVML is to be loaded at all (a captured root has none).
     pub use_nvml: bool,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
@@ -74,7 +78,9 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     driver::start(options, &shared);
     host::start(&options.root, &shared);
     kernel_log::start(&options.root, &shared, &out);
+    audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
     topology::start(&options.root, &shared);
+    doctor::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

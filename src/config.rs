@@ -29,6 +29,8 @@ pub struct Config {
     pub mouse: bool,
     /// The NVML library in place of `libnvidia-ml.so.1`.
     pub nvml_lib: Option<PathBuf>,
+    /// Folders of models to look through besides the usual places.
+    pub model_paths: Vec<String>,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             window: Duration::from_secs(300),
             mouse: true,
             nvml_lib: None,
+            model_paths: Vec::new(),
         }
     }
 }

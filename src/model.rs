@@ -10,7 +10,9 @@ mod derive;
 mod event;
 mod group;
 mod history;
+mod host_file;
 mod inventory;
+mod models;
 mod process;
 pub mod read;
 mod reading;
@@ -28,7 +30,11 @@ pub use group::{
     ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
+pub use host_file::{HostFile, HostFiles};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
+pub use models::{
+    ModelAccess, ModelFormat, ModelStore, ModelUse, StoreKind, StorePlace, StoredModel, Unfinished,
+};
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};
 pub use sample::{
@@ -43,4 +49,4 @@ pub use storage::{
     ZfsKernel, ZfsPoolState, hit_ratio,
 };
 pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
-pub use weights::ModelHeader;
+pub use weights::{Geometry, KvCache, ModelHeader, ModelShape};

@@ -4,7 +4,9 @@
 //! (text), or left out (Prometheus). `storage` and `events` are in the JSON only when a snapshot has them.
 
 mod csv;
+mod doctor;
 mod events;
+mod fit;
 mod json;
 mod object;
 mod prometheus;
@@ -12,7 +14,9 @@ mod text;
 mod topology;
 
 pub use csv::csv;
+pub use doctor::{doctor_json, doctor_text, explain_json, explain_text};
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
+pub use fit::{fit_json, fit_text};
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

@@ -1,9 +1,13 @@
 //! Where data comes from. Each source makes parts of a `Sample`; readers of files take a `Root`, so that a
 //! captured or made-up machine reads like the live one.
 
+pub mod audit_log;
 pub mod containers;
+pub mod doctor;
+pub mod holders;
 pub mod host;
 pub mod kernel_log;
+pub mod lane;
 pub mod models;
 pub mod nvml;
 pub mod pci;

@@ -7,6 +7,7 @@
 
 pub mod control;
 mod groups;
+mod host_files;
 mod json;
 mod leaves;
 mod reader;
@@ -127,6 +128,7 @@ pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     let mut objects = records::objects();
     objects.extend(groups::objects());
     objects.extend(topology::objects());
+    objects.extend(host_files::objects());
     objects
 }
 

@@ -9,6 +9,9 @@
     reason = "a test may panic"
 )]
 
+#[path = "support/machine.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod machine;
 #[path = "support/pty.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod pty;
@@ -16,111 +19,10 @@ mod pty;
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;
 
+use machine::{ADDRESS, Machine, UUID, acted, is_root, text};
 use pty::Pty;
-use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-const BOOT: &str = "11111111-2222-3333-4444-555555555555";
-const UUID: &str = "GPU-00000000-0000-4000-8000-000000000001";
-const ADDRESS: &str = "0000:00:06.0";
-
-const ONE_H200: &str = "title = \"one\"\nduration_seconds = 60\nend = \"loop\"\n[host]\nhostname = \"node\"\n\
-    cpus = 4\nmemory_gib = 16\n[[gpu]]\nmodel = \"h200\"\npci = [\"0000:00:06.0\"]\n";
-
-/// A machine of its own: a root for `/proc`, the audit log and the locks, a scenario, and a log of what was set.
-struct Machine {
-    directory: TempDir,
-}
-
-impl Machine {
-    fn new(faults: &str) -> Self {
-        let machine = Self { directory: tempfile::tempdir().unwrap() };
-        let kernel = machine.path("root/proc/sys/kernel");
-        std::fs::create_dir_all(kernel.join("random")).unwrap();
-        std::fs::write(kernel.join("random/boot_id"), format!("{BOOT}\n")).unwrap();
-        std::fs::write(kernel.join("hostname"), "node\n").unwrap();
-        std::fs::write(machine.path("scenario.toml"), format!("{ONE_H200}{faults}")).unwrap();
-        machine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
-        command
-            .arg("act")
-            .args(arguments)
-            .arg("--nvml-lib")
-            .arg(stand_in::stand_in_library())
-            .arg("--root")
-            .arg(self.path("root"))
-            .env("KGTOP_STAND_IN", self.path("scenario.toml"))
-            .env("KGTOP_STAND_IN_LOG", self.path("set.log"))
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .env_remove("KGTOP_READ_ONLY")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn act(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// Gives a plan to the child that carries plans out.
-    fn child(&self, plan: &str) -> Output {
-        let mut child = self
-            .command(&["--plan", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    fn plan(&self, arguments: &[&str]) -> String {
-        let mut all = arguments.to_vec();
-        all.extend(["--dry-run", "--format", "json"]);
-        let plans: Value = serde_json::from_slice(&self.act(&all).stdout).unwrap();
-        plans[0].to_string()
-    }
-
-    /// What the driver was told, call by call.
-    fn sent(&self) -> String {
-        std::fs::read_to_string(self.path("set.log")).unwrap_or_default()
-    }
-
-    fn audit(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path("root/var/log/kgtop/audit.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// Runs an action; as anybody but root it is refused for that, and the test ends there.
-fn acted(machine: &Machine, arguments: &[&str]) -> Option<Output> {
-    let output = machine.act(arguments);
-    if is_root() {
-        return Some(output);
-    }
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    assert!(text(&output).contains("only root"), "{}", text(&output));
-    assert_eq!(machine.sent(), "");
-    None
-}
+use std::process::{Command, Output};
 
 #[test]
 fn a_confirmed_power_limit_is_sent_once_read_back_and_written_down_before_and_after() {

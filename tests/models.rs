@@ -9,7 +9,7 @@
     reason = "a test may panic"
 )]
 
-use kgtop::model::ModelHeader;
+use kgtop::model::{KvCache, ModelHeader};
 use kgtop::sources::models::{HeaderError, read_gguf, read_safetensors};
 use kgtop::units::Bytes;
 use std::io::Cursor;
@@ -30,24 +30,28 @@ fn qwen_half_billion_to_the_byte() {
     // 24 layers of width 896, 14 heads of 64, 2 of them for KV, 4864 inside, 151936 tokens, tied.
     assert_eq!(header.elements, 494_032_768);
     assert_eq!(header.weights, Bytes(2 * 494_032_768));
-    assert_eq!(header.kv_elements_per_token, Ok(24 * 2 * 2 * 64));
-    assert_eq!(header.types.keys().collect::<Vec<_>>(), ["BF16"]);
+    assert_eq!(header.parameters(None), Ok(494_032_768));
+    assert_eq!(header.kv.unwrap().per_token(), 24 * 2 * 2 * 64);
+    assert_eq!(header.types.keys().copied().collect::<Vec<_>>(), ["BF16"]);
 }
 
 #[test]
 fn gguf_with_one_count_of_heads_and_with_one_per_layer() {
     let tiny = gguf(&fixture("tiny-Q8_0.gguf")).unwrap();
     assert_eq!(tiny.architecture.as_deref(), Some("qwen2"));
-    assert_eq!(tiny.context, Some(2_048));
+    assert_eq!(tiny.geometry.context, Some(2_048));
     // Token table, then per layer: norms, three of the MLP, K and V, O and Q; then the last norm.
     let quantised: u64 = 256 * 1_000 + 2 * (3 * 256 * 512 + 2 * 256 * 128 + 2 * 256 * 256);
     let plain: u64 = 2 * 2 * 256 + 256;
     assert_eq!(tiny.elements, quantised + plain);
     assert_eq!(tiny.weights, Bytes(quantised / 32 * 34 + plain * 4));
-    assert_eq!(tiny.kv_elements_per_token, Ok(2 * 2 * 128));
+    assert_eq!(tiny.quantisation, Some("Q8_0"));
+    assert_eq!(tiny.kv, Ok(KvCache::full(2 * 2 * 128, 2)));
     let hybrid = gguf(&fixture("hybrid-kv-array-F16.gguf")).unwrap();
-    assert_eq!(hybrid.kv_elements_per_token, Ok((2 + 2 + 1 + 2) * 128));
-    assert_eq!(hybrid.sliding_window, Some(1_024));
+    // Gemma 3 keeps a window in five layers of six; this one has four.
+    let kv = hybrid.kv.unwrap();
+    assert_eq!((kv.full, kv.windowed, kv.window, kv.heads), (0, (2 + 2 + 1 + 2) * 128, 1_024, 1));
+    assert_eq!(kv.elements(8_192), 1_024 * (2 + 2 + 1 + 2) * 128);
 }
 
 #[test]

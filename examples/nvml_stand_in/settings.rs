@@ -1,6 +1,6 @@
 //! Calls that set something. Each is logged, and changes what this process reads from then on.
 
-use crate::code::{Answer, INVALID_ARGUMENT, NOT_SUPPORTED};
+use crate::code::{Answer, INVALID_ARGUMENT, NOT_SUPPORTED, out};
 use crate::state::{Target, device_calls, log};
 use kgtop::sources::scenario::Values;
 use std::ffi::{c_int, c_uint};
@@ -13,6 +13,8 @@ pub struct Settings {
     pub compute_mode: Option<u32>,
     pub sm_clocks: Option<(f64, f64)>,
     pub memory_clocks: Option<(f64, f64)>,
+    /// Application clocks: memory, graphics.
+    pub application_clocks: Option<(c_uint, c_uint)>,
     /// Corrected and uncorrected volatile counts at the time they were cleared.
     pub cleared_volatile: (f64, f64),
     pub cleared_aggregate: (f64, f64),
@@ -75,6 +77,21 @@ fn clock_range(least: c_uint, most: c_uint) -> Result<(f64, f64), u32> {
     if least > most { Err(INVALID_ARGUMENT) } else { Ok((f64::from(least), f64::from(most))) }
 }
 
+/// Memory and graphics clocks of a GPU on which nobody set any: the highest.
+fn default_application_clocks(gpu: &Target) -> (c_uint, c_uint) {
+    let (graphics, memory, _) = gpu.gpu.preset.max_clocks;
+    (memory as c_uint, graphics as c_uint)
+}
+
+/// `NVML_CLOCK_GRAPHICS` is 0, `NVML_CLOCK_MEM` 2.
+fn application_clock(clock: c_uint, memory: c_uint, graphics: c_uint) -> Result<c_uint, u32> {
+    match clock {
+        0 => Ok(graphics),
+        2 => Ok(memory),
+        _ => Err(INVALID_ARGUMENT),
+    }
+}
+
 device_calls! {
     fn nvmlDeviceSetPowerManagementLimit(gpu, milliwatts: c_uint) {
         set_limit(gpu, "nvmlDeviceSetPowerManagementLimit", milliwatts)
@@ -130,13 +147,29 @@ device_calls! {
     }
     fn nvmlDeviceSetApplicationsClocks(gpu, memory: c_uint, graphics: c_uint) {
         log(&format!("nvmlDeviceSetApplicationsClocks {} {memory} {graphics}", gpu.gpu.index));
-        gpu.settings(|settings| settings.sm_clocks = Some((0.0, f64::from(graphics))));
+        gpu.settings(|settings| {
+            settings.sm_clocks = Some((0.0, f64::from(graphics)));
+            settings.application_clocks = Some((memory, graphics));
+        });
         Ok(())
     }
     fn nvmlDeviceResetApplicationsClocks(gpu) {
         log(&format!("nvmlDeviceResetApplicationsClocks {}", gpu.gpu.index));
-        gpu.settings(|settings| settings.sm_clocks = None);
+        gpu.settings(|settings| {
+            settings.sm_clocks = None;
+            settings.application_clocks = None;
+        });
         Ok(())
+    }
+    fn nvmlDeviceGetApplicationsClock(gpu, clock: c_uint, mhz: *mut c_uint) {
+        let (memory, graphics) = default_application_clocks(gpu);
+        let (memory, graphics) =
+            gpu.settings(|settings| settings.application_clocks).unwrap_or((memory, graphics));
+        out(mhz, gpu.number(f64::from(application_clock(clock, memory, graphics)?)) as c_uint)
+    }
+    fn nvmlDeviceGetDefaultApplicationsClock(gpu, clock: c_uint, mhz: *mut c_uint) {
+        let (memory, graphics) = default_application_clocks(gpu);
+        out(mhz, application_clock(clock, memory, graphics)?)
     }
     fn nvmlDeviceSetEccMode(gpu, mode: c_uint) {
         log(&format!("nvmlDeviceSetEccMode {} {mode}", gpu.gpu.index));
@@ -170,6 +203,6 @@ device_calls! {
             return Err(NOT_SUPPORTED);
         }
         gpu.settings(|settings| settings.mig_pending = Some(mode != 0));
-        crate::code::out(activation, 0)
+        out(activation, 0)
     }
 }

@@ -279,6 +279,21 @@ impl Plan {
         now.since(Mono(self.made_at)) > STALE_AFTER
     }
 
+    /// Whether it is the same plan as one that was made earlier: whoever confirmed that one confirmed this one too.
+    #[must_use]
+    pub fn is_like(&self, earlier: &Self) -> bool {
+        let pids =
+            |plan: &Self| plan.disturbed.iter().map(|holder| (holder.pid, holder.start)).collect::<Vec<_>>();
+        self.target == earlier.target
+            && self.change == earlier.change
+            && self.boot_id == earlier.boot_id
+            && self.expected == earlier.expected
+            && self.lost == earlier.lost
+            && self.refusals == earlier.refusals
+            && self.weight == earlier.weight
+            && pids(self) == pids(earlier)
+    }
+
     /// Whether it still fits the machine: age, boot, target, value, processes.
     ///
     /// # Errors

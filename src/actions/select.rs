@@ -1,6 +1,6 @@
 //! Which GPU was meant.
 
-use crate::model::{Gpu, Snapshot};
+use crate::model::{Gpu, GpuState, Snapshot};
 
 /// What can be written for a GPU: index, UUID, unique beginning of a UUID, PCI address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -114,7 +114,12 @@ fn candidates<'a>(gpus: impl Iterator<Item = &'a Gpu>) -> String {
         .map(|gpu| {
             let index = gpu.index().map_or_else(|| "?".to_owned(), |index| index.to_string());
             let address = gpu.info.pci_bus_id.as_deref().unwrap_or("no address");
-            format!("  {index}  {}  {address}  {}", gpu.id, gpu.info.name.as_deref().unwrap_or("GPU"))
+            let state = match gpu.state {
+                GpuState::Ok => "",
+                GpuState::Lost => ", lost: it comes back with a reboot, not with a reset or a setting",
+                other => &format!(", {}", other.name()),
+            };
+            format!("  {index}  {}  {address}  {}{state}", gpu.id, gpu.info.name.as_deref().unwrap_or("GPU"))
         })
         .collect();
     lines.join("\n")

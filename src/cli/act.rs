@@ -1,6 +1,6 @@
 //! Arguments of `kgtop act`.
 
-use crate::actions::{Change, ClockDomain, ClockRange, ComputeMode, EccCounters, PowerValue};
+use crate::actions::{Change, ClockDomain, ClockRange, ComputeMode, EccCounters, PowerValue, Remedy};
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Arguments of `kgtop act`.
@@ -24,6 +24,9 @@ pub struct ActArgs {
     /// Repeat the PCI address of the GPU, or the PID: goes before the question about what cannot be taken back
     #[arg(long, global = true, value_name = "ADDRESS|PID")]
     pub force_destructive: Option<String>,
+    /// Allow pci-rescan and driver-rebind, where a reset does not help
+    #[arg(long, global = true)]
+    pub last_resort: bool,
     /// Refuse unless this is the value now, as the plan shows it ("700 W")
     #[arg(long, global = true, value_name = "VALUE")]
     pub expect: Option<String>,
@@ -61,9 +64,9 @@ pub enum Action {
         /// Memory clock, MHz: least,greatest
         #[arg(long, group = "what", value_name = "MIN,MAX")]
         memory: Option<ClockRange>,
-        /// Lift the lock of this clock
+        /// Lift the lock of this clock, or set application clocks to their defaults
         #[arg(long, group = "what", value_enum)]
-        reset: Option<Domain>,
+        reset: Option<Lifted>,
     },
     /// Keep the driver loaded without clients, or not
     Persistence {
@@ -83,6 +86,23 @@ pub enum Action {
         #[arg(value_enum)]
         counters: Counters,
     },
+    /// Reset one GPU, once nobody has it open
+    Reset,
+    /// Last resort: take the GPU off the PCI bus and let the kernel find it again
+    PciRescan,
+    /// Last resort: take the GPU from its driver and give it back
+    DriverRebind,
+    /// List, make and destroy MIG instances
+    Mig {
+        /// What to do with them
+        #[command(subcommand)]
+        what: MigAction,
+    },
+    /// Take back the last change of a setting of this boot
+    Undo {
+        /// Which setting, as the audit log names it (power-limit); the last of all without
+        setting: Option<String>,
+    },
     /// Send a signal to a process on a GPU
     Signal {
         /// PID as shown
@@ -101,13 +121,34 @@ pub enum Action {
     },
 }
 
+/// What can be done with MIG instances.
+#[derive(Debug, Subcommand)]
+pub enum MigAction {
+    /// Show profiles, and how many more instances of each can be made
+    List,
+    /// Make instances, each with the compute instance that fills it
+    Create {
+        /// Profiles by number or name, in order: 19,1g.18gb
+        #[arg(value_delimiter = ',', required = true)]
+        profiles: Vec<String>,
+    },
+    /// Destroy instances that nobody uses, with their compute instances
+    Destroy {
+        /// Number of one GPU instance; all of them without
+        #[arg(long)]
+        instance: Option<u32>,
+    },
+}
+
 /// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Domain {
+pub enum Lifted {
     /// The SMs' clock
     Graphics,
     /// The memory's clock
     Memory,
+    /// Application clocks
+    Applications,
 }
 
 /// A switch.
@@ -143,7 +184,8 @@ impl Action {
     /// The change that it asks of a GPU whose default power limit is `default_milliwatts`.
     ///
     /// # Errors
-    /// Where per cent or the default are asked for, and the default is not known.
+    /// Where per cent or the default are asked for, and the default is not known; and for what is no change by
+    /// itself.
     pub fn change(&self, default_milliwatts: Option<u32>) -> Result<Change, String> {
         Ok(match self {
             Self::PowerLimit { value, .. } => {
@@ -155,12 +197,11 @@ impl Action {
             Self::Clocks { memory: Some(ClockRange(least, most)), .. } => {
                 Change::LockClocks { domain: ClockDomain::Memory, least: *least, most: *most }
             }
-            Self::Clocks { reset, .. } => Change::UnlockClocks {
-                domain: match reset {
-                    Some(Domain::Memory) => ClockDomain::Memory,
-                    Some(Domain::Graphics) | None => ClockDomain::Graphics,
-                },
-            },
+            Self::Clocks { reset: Some(Lifted::Applications), .. } => Change::DefaultApplicationClocks,
+            Self::Clocks { reset: Some(Lifted::Memory), .. } => {
+                Change::UnlockClocks { domain: ClockDomain::Memory }
+            }
+            Self::Clocks { .. } => Change::UnlockClocks { domain: ClockDomain::Graphics },
             Self::Persistence { mode } => Change::Persistence { on: *mode == OnOff::On },
             Self::ComputeMode { mode } => Change::ComputeMode {
                 mode: match mode {
@@ -175,6 +216,15 @@ impl Action {
                     Counters::Aggregate => EccCounters::Aggregate,
                 },
             },
+            Self::Reset => Change::Reset,
+            Self::PciRescan => Change::LastResort { remedy: Remedy::PciRescan },
+            Self::DriverRebind => Change::LastResort { remedy: Remedy::DriverRebind },
+            Self::Mig { what: MigAction::Create { profiles } } => {
+                Change::MigCreate { profiles: profiles.clone() }
+            }
+            Self::Mig { what: MigAction::Destroy { instance } } => Change::MigDestroy { instance: *instance },
+            Self::Mig { what: MigAction::List } => return Err("a list changes nothing".to_owned()),
+            Self::Undo { .. } => return Err("what is undone stands in the audit log".to_owned()),
             Self::Signal { signal, .. } => {
                 let upper = signal.to_ascii_uppercase();
                 Change::Signal { name: upper.strip_prefix("SIG").unwrap_or(&upper).to_owned() }

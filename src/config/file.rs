@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the file, for the suggestion in an error.
-const KEYS: [&str; 8] = ["interval", "tab", "theme", "read_only", "gpus", "window", "mouse", "nvml_lib"];
+const KEYS: [&str; 9] =
+    ["interval", "tab", "theme", "read_only", "gpus", "window", "mouse", "nvml_lib", "model_paths"];
 
 /// The chart windows that can be chosen, in minutes.
 const WINDOWS: [u64; 4] = [1, 5, 15, 60];
@@ -31,6 +32,8 @@ pub struct FileConfig {
     pub mouse: Option<bool>,
     /// The NVML library to load.
     pub nvml_lib: Option<PathBuf>,
+    /// Folders of models to look through besides the usual places; absolute.
+    pub model_paths: Option<Vec<String>>,
 }
 
 /// What is wrong with a config file, and where.
@@ -74,6 +77,11 @@ impl FileConfig {
         {
             return Err(at(line_of("window"), format!("window = {window} is none of 1, 5, 15, 60 minutes")));
         }
+        let relative = parsed.model_paths.iter().flatten().find(|path| !path.starts_with('/'));
+        if let Some(path) = relative {
+            let problem = format!("model_paths: \"{path}\" is not absolute; write it from / on");
+            return Err(at(line_of("model_paths"), problem));
+        }
         Ok(parsed)
     }
 
@@ -92,6 +100,9 @@ impl FileConfig {
         }
         if let Some(gpus) = &self.gpus {
             config.gpus.clone_from(gpus);
+        }
+        if let Some(paths) = &self.model_paths {
+            config.model_paths.clone_from(paths);
         }
         config.tab = self.tab.clone().or_else(|| config.tab.take());
         config.nvml_lib = self.nvml_lib.clone().or_else(|| config.nvml_lib.take());
@@ -147,6 +158,16 @@ mod tests {
             let error = FileConfig::parse(text, "f").unwrap_err().to_string();
             assert!(error.contains("0.1 to 60") || error.contains("1, 5, 15, 60"), "{error}");
         }
+    }
+
+    #[test]
+    fn folders_of_models_are_absolute() {
+        let file = FileConfig::parse("model_paths = [\"/data/models\"]", "f").unwrap();
+        assert_eq!(file.model_paths.as_deref(), Some(&["/data/models".to_owned()][..]));
+        let error = FileConfig::parse("mouse = true\nmodel_paths = [\"data\"]", "f").unwrap_err();
+        assert_eq!(error.to_string(), "f:2: model_paths: \"data\" is not absolute; write it from / on");
+        let error = FileConfig::parse("model_path = []", "f").unwrap_err();
+        assert!(error.to_string().contains("`model_paths`"), "{error}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod gpu;
 mod processes;
 
 use super::{
-    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostSample, HostView, Inventory,
-    RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
+    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample, HostView,
+    Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;
@@ -30,6 +30,7 @@ pub struct Deriver {
     processes: ProcessBook,
     host: Option<Grouped<HostSample>>,
     host_cpu: Option<Reading<Percent>>,
+    host_files: Option<Arc<Grouped<HostFiles>>>,
     cost: Option<(Mono, SelfCost)>,
     stuck: Vec<StuckCall>,
     last_sample: Option<Mono>,
@@ -155,6 +156,9 @@ impl Deriver {
         if let Some(host) = sample.host.take() {
             self.take_host(host);
         }
+        if let Some(files) = sample.host_files.take() {
+            self.host_files = Some(Arc::new(files));
+        }
         let cost_cpu = self.take_cost(now, sample.cost);
         Snapshot {
             header,
@@ -164,6 +168,7 @@ impl Deriver {
             wall: sample.wall,
             interval,
             host: self.host_view(),
+            host_files: self.host_files.clone(),
             sources: sample.sources,
             gpus,
             processes,

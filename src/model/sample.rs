@@ -2,7 +2,7 @@
 
 use super::group::readings;
 use super::{
-    Absence, Buffers, Counters, Fast, Gpm, Grouped, Header, Health, HostProcess, Inventory, Live,
+    Absence, Buffers, Counters, Fast, Gpm, Grouped, Header, Health, HostFiles, HostProcess, Inventory, Live,
     MigInstance, NvLink, ProcessList, ProcessUtilization, RawEvent, Reading,
 };
 use crate::units::{Bytes, Mono, Wall};
@@ -85,6 +85,8 @@ pub struct Sample {
     pub processes: Option<Grouped<Vec<HostProcess>>>,
     /// The host.
     pub host: Option<Grouped<HostSample>>,
+    /// Files of the host, for the doctor; only while asked for.
+    pub host_files: Option<Grouped<HostFiles>>,
     /// State of each source.
     pub sources: Vec<SourceStatus>,
     /// What collecting costs.

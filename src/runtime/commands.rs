@@ -4,10 +4,10 @@ use super::feed::{self, Feed};
 use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, events, once, record};
+use super::{demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
+use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
@@ -55,9 +55,14 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
+        Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
+        Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {
+            doctor::explain(&text.join(" "), format)
         }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
@@ -161,11 +166,20 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
+}
+
+/// The audit log of a user other than root. A captured machine has none.
+pub(super) fn own_audit(captured: bool) -> Option<PathBuf> {
+    if captured || rustix::process::geteuid().is_root() {
+        return None;
+    }
+    Some(directories::ProjectDirs::from("", "", "kgtop")?.state_dir()?.join("audit.jsonl"))
 }
 
 /// The arguments that say which machine is meant: a child needs them too.
@@ -187,6 +201,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
     arguments.extend(place_arguments(global, config));
+    if let Some(file) = &global.config {
+        arguments.extend(["--config".into(), file.into()]);
+    }
     arguments
 }
 
@@ -253,7 +270,8 @@ fn once(
     let interval = config.interval;
     let mut text = String::new();
     on_loop(async {
-        let (snapshot, verdicts) = once::snapshot(feed::collector(arguments, clock), interval).await?;
+        let feed = feed::collector(arguments, clock);
+        let (snapshot, verdicts) = once::snapshot(feed, interval).await?;
         text = report(&snapshot, &verdicts);
         Ok(())
     })?;
@@ -261,7 +279,7 @@ fn once(
 }
 
 /// Prints the answer. A reader that has seen enough is no error.
-fn print(text: &str) -> Result<ExitCode> {
+pub(super) fn print(text: &str) -> Result<ExitCode> {
     match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).wrap_err("standard output could not be written to")

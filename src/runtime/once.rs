@@ -1,4 +1,4 @@
-//! One derived snapshot, for `kgtop snapshot` and `kgtop export`.
+//! One derived snapshot, for `kgtop snapshot`, `kgtop export` and `kgtop doctor`.
 
 use super::feed::{Command, Feed, FeedEvent};
 use crate::analysis::{Judge, Verdict};
@@ -15,7 +15,17 @@ const APART: f64 = 0.5;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folds records until rates can be given.
-pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+pub(super) async fn snapshot(feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+    snapshot_when(feed, interval, Duration::ZERO, |_| true).await
+}
+
+/// Folds records until rates can be given, `watched` has passed and the snapshot is `complete`.
+pub(super) async fn snapshot_when(
+    mut feed: Feed,
+    interval: Duration,
+    watched: Duration,
+    complete: impl Fn(&Snapshot) -> bool,
+) -> Result<(Snapshot, Vec<Verdict>)> {
     let mut deriver = Deriver::new();
     let mut judge = Judge::default();
     let mut latest = None;
@@ -29,7 +39,8 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
                     if let Some(snapshot) = deriver.push(*record) {
                         let verdicts = judge.push(&snapshot);
                         let first = *first.get_or_insert(snapshot.mono);
-                        let enough = snapshot.mono.since(first) >= interval.mul_f64(APART);
+                        let seen = snapshot.mono.since(first);
+                        let enough = seen >= interval.mul_f64(APART).max(watched) && complete(&snapshot);
                         latest = Some((snapshot, verdicts));
                         if enough {
                             return;

@@ -1,11 +1,32 @@
 //! Model files. Readers of headers stream: no length or count that a file states is allocated before its bytes
 //! were read, and no more than a bounded part of a file is read.
 
+mod at;
+mod cache;
+mod config_json;
+mod describe;
+mod folder;
+mod found;
 mod gguf;
+mod hub;
+mod mounts;
+mod ollama;
+mod places;
 mod safetensors;
+mod scan;
+mod tree;
+mod types;
+mod worker;
 
+pub use at::model_at;
+pub use config_json::{ModelConfig, read_config};
+pub use describe::describe;
 pub use gguf::read_gguf;
+pub use mounts::{Mount, Mounts};
+pub use places::StoreEnvironment;
 pub use safetensors::read_safetensors;
+pub use scan::{FileIndex, Scanned};
+pub use worker::{ModelScanner, SCAN_PATIENCE, scan_in_steps, scan_once};
 
 /// Why a file is not read as a model.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,7 @@ mod health;
 mod info;
 mod live;
 mod mig;
+mod mig_profiles;
 mod names;
 mod nvlink;
 mod port;
@@ -39,6 +40,7 @@ pub use call::{CallId, CallSlot, Caller, Tier};
 pub use error::{OpenError, code_name};
 pub use events::{XidEvent, XidEvents};
 pub use fast::{FastBand, FastRead};
+pub use mig_profiles::MigProfileInfo;
 pub use raw::leave;
 pub use set::{SetError, Setting};
 

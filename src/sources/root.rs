@@ -5,11 +5,13 @@
 //! inside it. What a directory in git cannot hold stands in its `root.toml`, see [`Root::open`].
 
 mod error;
+mod identity;
 mod metadata;
 mod overrides;
 
 pub use error::RootError;
-pub use metadata::{FileKind, Metadata};
+pub use identity::Identity;
+pub use metadata::{FileKind, FileStat, Metadata};
 
 use crate::model::{Absence, Reading};
 use overrides::{Override, Overrides};
@@ -236,6 +238,52 @@ impl Root {
             }
         }
         Ok(names.into_iter().collect())
+    }
+
+    /// Calls `visit` with each name in a directory, in the directory's own order and without `.` and `..`, until it
+    /// gives `false`: for directories of which nobody knows how large they are.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn each_name(&self, path: &str, visit: &mut dyn FnMut(&str) -> bool) -> Reading<()> {
+        let fd = self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let directory = Dir::new(fd).map_err(absence_of)?;
+        for entry in directory {
+            let entry = entry.map_err(absence_of)?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." && !visit(&name) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a file for reading like [`open_file`](Self::open_file), without leaving a trace in its access time where
+    /// that is allowed (to its owner and to root).
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn open_unnoticed(&self, path: &str) -> Reading<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match self.open_with(path, flags | OFlags::NOATIME) {
+            Err(Absence::NoPermission) => self.open_with(path, flags),
+            other => other,
+        }
+    }
+
+    /// Identity, size and times of what is at `path`, links followed.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn stat(&self, path: &str) -> Reading<FileStat> {
+        self.checked(path)?;
+        let stat = match self {
+            Self::Live => rustix::fs::statat(rustix::fs::CWD, path, AtFlags::empty()).map_err(absence_of),
+            Self::Directory(captured) => {
+                captured.open(path, OFlags::PATH).and_then(|fd| rustix::fs::fstat(fd).map_err(absence_of))
+            }
+        };
+        stat.map(|stat| FileStat::from_stat(&stat))
     }
 
     /// Whether there is something at `path`, links followed.

@@ -238,7 +238,9 @@ structs! {
     }
     Container { runtime id }
     HostProcess { key state cpu_ns resident }
-    Sample { sequence mono wall gpus processes host sources cost }
+    Sample { sequence mono wall gpus processes host host_files sources cost }
+    HostFiles { files pending }
+    HostFile { path lines names link mode uid gid device label }
     GpuSample {
         id state stuck fast live processes gpm counters process_utilization buffers health nvlinks mig
     }

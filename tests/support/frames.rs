@@ -292,6 +292,7 @@ impl Rig {
                 source("pci", SourceState::Ok, ""),
             ],
             cost: None,
+            ..Sample::default()
         }))
     }
 

@@ -1,30 +1,36 @@
 //! The audit log: JSON lines, on the disk before anything is sent and after it is over.
 
-use crate::actions::{Outcome, Plan};
-use crate::units::Wall;
-use serde::Serialize;
+use crate::actions::{AuditEntry, Outcome, Phase, Plan};
+use crate::units::Clock;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Modes of directory and log: what root did to the machine everybody on it may know, and every user's screen shows;
+/// what a user did is the user's.
+const ROOT_MODES: (u32, u32) = (0o755, 0o644);
+const USER_MODES: (u32, u32) = (0o700, 0o600);
+
 /// The log is moved to `.1` beyond this size; two files are kept.
 const ROTATE_AT: u64 = 8 << 20;
 
-/// A line of the log.
-#[derive(Debug, Serialize)]
-struct Entry<'a> {
-    /// µs since the epoch.
-    wall_us: i64,
-    /// `before` or `after`.
-    phase: &'static str,
-    uid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sudo_user: Option<String>,
-    pid: u32,
-    plan: &'a Plan,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a Outcome>,
+/// Every entry of these logs and of the files that they were rotated to, oldest first within a log. What cannot be
+/// read, and lines of other versions, are left out.
+pub(super) fn entries(logs: &[PathBuf]) -> Vec<AuditEntry> {
+    let mut entries: Vec<AuditEntry> = logs
+        .iter()
+        .flat_map(|log| [rotated(log), log.clone()])
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>())
+        .collect();
+    entries.sort_by_key(|entry| entry.wall_us);
+    entries
+}
+
+/// Where a log goes that is too long.
+fn rotated(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.1")
 }
 
 /// Why the log cannot be written.
@@ -52,32 +58,40 @@ impl Audit {
     /// Opens the log, and moves one that is too long out of the way.
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
         let failed = |error| AuditError { path: path.to_owned(), error };
+        let (of_directory, of_file) =
+            if rustix::process::geteuid().is_root() { ROOT_MODES } else { USER_MODES };
         if let Some(directory) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+            DirBuilder::new().recursive(true).mode(of_directory).create(directory).map_err(failed)?;
         }
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > ROTATE_AT) {
-            std::fs::rename(path, path.with_extension("jsonl.1")).map_err(failed)?;
+            std::fs::rename(path, rotated(path)).map_err(failed)?;
         }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+        let file = OpenOptions::new().create(true).append(true).mode(of_file).open(path).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file })
     }
 
     /// Writes a line and waits until it is on the disk.
     pub(super) fn write(
         &mut self,
-        wall: Wall,
+        clock: Clock,
         plan: &Plan,
         outcome: Option<&Outcome>,
     ) -> Result<(), AuditError> {
-        let entry = Entry {
-            wall_us: wall.0,
-            phase: if outcome.is_some() { "after" } else { "before" },
+        let mut entry = AuditEntry {
+            wall_us: (clock.wall)().0,
+            mono_us: (clock.mono)().0,
+            phase: if outcome.is_some() { Phase::After } else { Phase::Before },
             uid: rustix::process::getuid().as_raw(),
             sudo_user: std::env::var("SUDO_USER").ok(),
             pid: std::process::id(),
-            plan,
-            outcome,
+            summary: String::new(),
+            plan: plan.clone(),
+            outcome: outcome.cloned(),
         };
+        // One line tells a change that is over. What may take its time, or never end, is told when it begins, too.
+        if entry.phase == Phase::After || plan.change.takes_the_gpu_away() {
+            entry.summary = entry.words();
+        }
         let written = serde_json::to_vec(&entry).map_err(std::io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             // One write: lines of two programs do not mix.

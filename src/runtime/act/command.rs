@@ -1,38 +1,33 @@
 //! `kgtop act …`: from arguments to plans, from plans to a question, from a yes to the child.
 
+mod confirm;
+mod make;
+mod print;
+mod watch;
+
 use super::execute::carry_out;
-use super::preflight::without_a_word;
-use super::{Place, host, signal};
-use crate::actions::{
-    Change, GpuFacts, HolderFacts, HostFacts, Outcome, Plan, ProcessTarget, Progress, Refusal, RefusalKind,
-    Target, Weight, plan_gpu, plan_process, power_unit, select_gpus,
-};
-use crate::cli::act::{ActArgs, Action, PlanFormat};
+use super::{Place, mig, trust};
+use crate::actions::{Outcome, Plan, Progress, select_gpus};
+use crate::cli::act::{ActArgs, Action, MigAction, PlanFormat};
 use crate::cli::{GlobalArgs, ScreenArgs};
 use crate::config::Config;
-use crate::model::{Snapshot, known};
-use crate::runtime::commands::{self, Usage, on_loop};
-use crate::runtime::{feed, once};
-use crate::sources::root::Root;
+use crate::runtime::act::facts::INTERVAL;
+use crate::runtime::commands::{self, Usage};
+use crate::sources::audit_log::ROOT_LOG;
 use crate::units::Clock;
 use color_eyre::eyre::{Context, Result, bail};
-use std::ffi::OsString;
-use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use confirm::confirmed;
+use make::Maker;
+use print::{plans_text, print_profiles, print_unit, report, say, say_error, to_json};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::ExitCode;
 
 /// Exit status when nothing was sent.
 const EXIT_REFUSED: u8 = 3;
-/// Exit status when some of several plans were carried out.
-const EXIT_PARTLY: u8 = 5;
 /// A plan is a few kB; more than this is none.
 const PLAN_LIMIT: u64 = 1 << 20;
-/// Interval of the two samples that a plan rests on.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// The audit log and the locks of root.
-const ROOT_AUDIT: &str = "var/log/kgtop/audit.jsonl";
+/// The locks of root.
 const ROOT_LOCKS: &str = "run/kgtop";
 
 /// Runs `kgtop act`.
@@ -47,7 +42,7 @@ pub(in crate::runtime) fn run(
         say_error("refused: read-only; actions are removed by --read-only, the config or the environment\n");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
-    if let Some(library) = config.nvml_lib.as_deref().filter(|library| !is_trusted(library)) {
+    if let Some(library) = config.nvml_lib.as_deref().filter(|library| !trust::is_trusted(library)) {
         say_error(&format!(
             "refused: --nvml-lib {}: as root kgtop loads no library that others can write\n",
             library.display()
@@ -55,52 +50,40 @@ pub(in crate::runtime) fn run(
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
     let config = Config { interval: INTERVAL, ..config.clone() };
-    let place = place(global, &config)?;
+    let place = Place { last_resort: arguments.last_resort, ..place(global, &config)? };
     match (&arguments.plan, &arguments.action) {
         (Some(_), None) => Ok(child(&place, clock)?),
         (Some(_), Some(_)) => bail!(Usage("--plan stands for itself: the plan says what to do".into())),
         (None, None) => bail!(Usage("say what to do: kgtop act --help lists the actions".into())),
-        (None, Some(action)) => act(global, screen, &config, arguments, action, &place, clock),
+        (None, Some(action)) => {
+            let maker = Maker { wanted: &screen.gpu, arguments, action, place: &place, clock };
+            act(global, &config, &maker)
+        }
     }
 }
 
-/// Root loads no library that somebody else could have written. It is refused rather than left out: what was meant
-/// for that library must not reach the system's.
-fn is_trusted(library: &Path) -> bool {
-    !rustix::process::geteuid().is_root() || only_root_writes(library)
-}
-
-/// Whether the file and every directory above it belong to root and nobody else may write them (in a sticky
-/// directory nobody else can replace it).
-fn only_root_writes(file: &Path) -> bool {
-    const OTHERS_WRITE: u32 = 0o022;
-    const STICKY: u32 = 0o1000;
-    let Ok(file) = std::fs::canonicalize(file) else { return false };
-    file.ancestors().all(|path| {
-        std::fs::metadata(path).is_ok_and(|metadata| {
-            let sticky = metadata.is_dir() && metadata.mode() & STICKY != 0;
-            metadata.uid() == 0 && (metadata.mode() & OTHERS_WRITE == 0 || sticky)
-        })
-    })
-}
-
-fn place(global: &GlobalArgs, config: &Config) -> Result<Place> {
+/// Where actions read and write, with these arguments.
+pub(in crate::runtime) fn place(global: &GlobalArgs, config: &Config) -> Result<Place> {
     let root = commands::root(global)?;
     let base = root.directory().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-    let own = directories::ProjectDirs::from("", "", "kgtop")
-        .and_then(|directories| Some(directories.state_dir()?.join("audit.jsonl")));
-    let audit = match own {
-        Some(own) if root.directory().is_none() && !rustix::process::geteuid().is_root() => own,
-        _ => base.join(ROOT_AUDIT),
-    };
-    Ok(Place { audit, locks: base.join(ROOT_LOCKS), library: config.nvml_lib.clone(), root })
+    let of_root = base.join(ROOT_LOG.trim_start_matches('/'));
+    let own = commands::own_audit(root.directory().is_some());
+    let mut audits = vec![of_root.clone()];
+    audits.extend(own.clone());
+    Ok(Place {
+        audit: own.unwrap_or(of_root),
+        audits,
+        locks: base.join(ROOT_LOCKS),
+        library: config.nvml_lib.clone(),
+        collector: commands::collector_arguments(global, config),
+        last_resort: false,
+        root,
+    })
 }
 
 /// Carries out the plan on standard input.
 fn child(place: &Place, clock: Clock) -> Result<ExitCode> {
-    // A session of its own: what was begun does not end with the terminal from which it was. It fails for one that
-    // leads its group already, which is as well.
-    let _leads = rustix::process::setsid();
+    watch::go_on()?;
     let mut text = String::new();
     std::io::stdin()
         .lock()
@@ -120,299 +103,69 @@ fn child(place: &Place, clock: Clock) -> Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-fn act(
-    global: &GlobalArgs,
-    screen: &ScreenArgs,
-    config: &Config,
-    arguments: &ActArgs,
-    action: &Action,
-    place: &Place,
-    clock: Clock,
-) -> Result<ExitCode> {
-    let snapshot = snapshot(global, config, clock)?;
-    let host = host::facts(&place.root);
-    let plans = match action.pid() {
-        Some(pid) => vec![process_plan(&snapshot, &host, action, pid, &place.root, clock)?],
-        None => gpu_plans(&snapshot, &host, arguments, action, &screen.gpu, clock)?,
-    };
+fn act(global: &GlobalArgs, config: &Config, maker: &Maker<'_>) -> Result<ExitCode> {
+    let Maker { arguments, action, .. } = *maker;
+    let json = arguments.format == PlanFormat::Json;
+    if let Action::Mig { what: MigAction::List } = action {
+        return list_profiles(maker, json);
+    }
+    let (mut plans, host) = maker.plans()?;
     if let Action::PowerLimit { print_unit: true, .. } = action {
         return print_unit(&plans);
     }
-    let plans: Vec<Plan> =
-        plans.into_iter().map(|plan| expecting(plan, arguments.expect.as_deref())).collect();
-    let json = arguments.format == PlanFormat::Json;
     if arguments.dry_run {
-        let text = if json { to_json(&plans) } else { plans_text(&plans, &host) };
-        say(&text)?;
+        say(&if json { to_json(&plans) } else { plans_text(&plans, &host) })?;
         let allowed = plans.iter().all(Plan::is_allowed);
         return Ok(ExitCode::from(if allowed { 0 } else { EXIT_REFUSED }));
     }
     if !json {
         say(&plans_text(&plans, &host))?;
     }
-    // All or none: half of a change over several GPUs is what nobody asked for.
-    if !plans.iter().all(Plan::is_allowed) {
-        let outcomes: Vec<Outcome> =
-            plans.iter().map(|plan| Outcome::Refused { refusals: plan.refusals.clone() }).collect();
-        return report(&plans, &outcomes, json);
-    }
-    for plan in plans.iter().filter(|plan| !plan.already) {
-        if !confirmed(plan, arguments)? {
-            say_error("not confirmed; nothing was sent\n");
-            return Ok(ExitCode::from(EXIT_REFUSED));
+    loop {
+        // All or none: half of a change over several GPUs is what nobody asked for.
+        if !plans.iter().all(Plan::is_allowed) {
+            let outcomes: Vec<Outcome> =
+                plans.iter().map(|plan| Outcome::Refused { refusals: plan.refusals.clone() }).collect();
+            return report(&plans, &outcomes, json);
         }
+        for plan in plans.iter().filter(|plan| !plan.already) {
+            if !confirmed(plan, arguments)? {
+                say_error("not confirmed; nothing was sent\n");
+                return Ok(ExitCode::from(EXIT_REFUSED));
+            }
+        }
+        if !plans.iter().any(|plan| plan.is_stale((maker.clock.mono)())) {
+            break;
+        }
+        // The answer took its time. What is confirmed must be what is: made anew, and asked anew if it is another.
+        let (anew, host) = maker.plans()?;
+        let same = anew.len() == plans.len() && anew.iter().zip(&plans).all(|(anew, old)| anew.is_like(old));
+        plans = anew;
+        if same {
+            break;
+        }
+        say_error("the machine has changed since the plan was made; this is the plan now:\n");
+        say_error(&plans_text(&plans, &host));
     }
     let mut outcomes = Vec::new();
     for plan in &plans {
         outcomes.push(if plan.already {
             Outcome::Done { verified: format!("it was {} already; nothing was sent", plan.change.wanted()) }
         } else {
-            in_child(plan, global, config)?
+            watch::in_child(&maker.fresh(plan)?, global, config, arguments.last_resort)?
         });
     }
     report(&plans, &outcomes, json)
 }
 
-fn snapshot(global: &GlobalArgs, config: &Config, clock: Clock) -> Result<Snapshot> {
-    let arguments = commands::collector_arguments(global, config);
-    let interval = config.interval;
-    let mut found = None;
-    on_loop(async {
-        found = Some(once::snapshot(feed::collector(arguments, clock), interval).await?.0);
-        Ok(())
-    })?;
-    let snapshot = found.ok_or_else(|| color_eyre::eyre::eyre!("nothing was read"))?;
-    if snapshot.gpus.is_empty() {
-        let why = snapshot.inventory.driver.problem.as_deref().unwrap_or("the driver names no GPU");
-        bail!("there is no GPU to act on: {why}");
+fn list_profiles(maker: &Maker<'_>, json: bool) -> Result<ExitCode> {
+    let snapshot = maker.snapshot()?;
+    let gpus = select_gpus(&snapshot, maker.wanted, maker.arguments.all)
+        .map_err(|error| Usage(error.to_string()))?;
+    let mut offered = Vec::new();
+    for gpu in gpus {
+        let profiles = mig::offered(maker.place.library.as_deref(), maker.clock, &gpu.id.0);
+        offered.push((gpu.id.0.to_string(), profiles));
     }
-    Ok(snapshot)
-}
-
-fn gpu_plans(
-    snapshot: &Snapshot,
-    host: &HostFacts,
-    arguments: &ActArgs,
-    action: &Action,
-    wanted: &[String],
-    clock: Clock,
-) -> Result<Vec<Plan>> {
-    let gpus = select_gpus(snapshot, wanted, arguments.all).map_err(|error| Usage(error.to_string()))?;
-    gpus.into_iter()
-        .map(|gpu| {
-            let facts = GpuFacts::of_snapshot(snapshot, gpu);
-            let default = known(&facts.default_power_limit).map(|watts| (watts.0 * 1_000.0).round() as u32);
-            let change = action.change(default).map_err(Usage)?;
-            Ok(plan_gpu(&facts, host, change, (clock.mono)()))
-        })
-        .collect()
-}
-
-fn process_plan(
-    snapshot: &Snapshot,
-    host: &HostFacts,
-    action: &Action,
-    pid: u32,
-    root: &Root,
-    clock: Clock,
-) -> Result<Plan> {
-    let process = snapshot.processes.iter().find(|process| process.key.pid == pid && process.ended.is_none());
-    let Some(process) = process else {
-        let on_gpus: Vec<String> = snapshot
-            .processes
-            .iter()
-            .filter(|process| process.ended.is_none())
-            .map(|process| process.key.pid.to_string())
-            .collect();
-        let there = if on_gpus.is_empty() { "none".to_owned() } else { on_gpus.join(", ") };
-        bail!(Usage(format!("PID {pid} is on no GPU; on GPUs there are: {there}")));
-    };
-    let unknown = || ProcessTarget {
-        holder: HolderFacts { pid, ..HolderFacts::default() },
-        visible: false,
-        nice: None,
-    };
-    let mut target = ProcessTarget::of_snapshot(snapshot, process.key).unwrap_or_else(unknown);
-    target.nice = signal::niceness(pid);
-    let mut plan = plan_process(&target, host, action.change(None).map_err(Usage)?, (clock.mono)());
-    if plan.is_allowed()
-        && let Err(error) = host::prove(root, host::DEVICE_FILES, pid, process.key.start)
-    {
-        plan = plan.refused(Refusal { kind: RefusalKind::NotProven, reason: error.to_string() });
-    }
-    Ok(plan)
-}
-
-/// Refuses a plan that does not start from the value that is expected.
-fn expecting(plan: Plan, expected: Option<&str>) -> Plan {
-    match expected {
-        Some(wanted) if plan.expected.as_deref() != Some(wanted) => {
-            let now = plan.expected.clone().unwrap_or_else(|| "not readable".to_owned());
-            let reason =
-                format!("the {} is {now}, not {wanted}: somebody else changed it", plan.change.setting());
-            plan.refused(Refusal { kind: RefusalKind::Outdated, reason })
-        }
-        _ => plan,
-    }
-}
-
-fn plans_text(plans: &[Plan], host: &HostFacts) -> String {
-    let mut text: String = plans.iter().map(|plan| plan.text() + "\n").collect();
-    for plan in plans.iter().filter(|plan| plan.needs_only_root()) {
-        text.push_str("with root's rights: ");
-        text.push_str(&plan.sudo_line(&host.program));
-        text.push('\n');
-    }
-    text
-}
-
-/// Whether the operator confirms: by flag, or by an answer typed after the question was asked.
-fn confirmed(plan: &Plan, arguments: &ActArgs) -> Result<bool> {
-    let (named, accepted): (String, Vec<&str>) = match &plan.target {
-        Target::Gpu { address, .. } => (address.clone(), vec![address]),
-        Target::Process { pid, .. } => (pid.to_string(), Vec::new()),
-    };
-    if let Some(given) = &arguments.force_destructive {
-        let given = given.to_ascii_lowercase();
-        let fits = given == named
-            || accepted
-                .iter()
-                .any(|address| crate::actions::smi_address(address).to_ascii_lowercase() == given);
-        if !fits {
-            bail!(Usage(format!("--force-destructive {given} does not name the target, {named}")));
-        }
-    }
-    if let Weight::Typed { text } = &plan.weight {
-        if arguments.yes && arguments.force_destructive.is_some() {
-            return Ok(true);
-        }
-        if arguments.yes {
-            bail!(Usage(format!(
-                "this cannot be taken back: --yes needs --force-destructive {named} beside it"
-            )));
-        }
-        return Ok(answer(&format!("This cannot be taken back. Type {text} to go on: "))?.trim() == text);
-    }
-    if arguments.yes {
-        return Ok(true);
-    }
-    Ok(["y", "Y", "yes"].contains(&answer("Go on? y/N ")?.trim()))
-}
-
-/// Asks on the terminal. What was typed before the question is thrown away.
-fn answer(question: &str) -> Result<String> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        bail!(Usage(
-            "there is no terminal to confirm on: --dry-run shows the plan, --yes confirms it".into()
-        ));
-    }
-    rustix::termios::tcflush(&stdin, rustix::termios::QueueSelector::IFlush)
-        .wrap_err("the terminal's input could not be flushed")?;
-    say_error(question);
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line).wrap_err("the answer could not be read")?;
-    Ok(line)
-}
-
-/// Gives a confirmed plan to a child and waits for its end, however long that takes: it is never killed.
-fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config) -> Result<Outcome> {
-    let mut arguments: Vec<OsString> = vec!["act".into(), "--plan".into(), "-".into()];
-    arguments.extend(commands::place_arguments(global, config));
-    let mut child = Command::new("/proc/self/exe")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .wrap_err("the process that carries the plan out could not be started")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A child that left already says so by its status.
-        let _left = stdin.write_all(plan.to_json().as_bytes());
-    }
-    let mut end = None;
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines().map_while(std::io::Result::ok) {
-            match serde_json::from_str(&line) {
-                Ok(Progress::Step { text }) => say_error(&format!("  {text}\n")),
-                Ok(Progress::Waiting { text, seconds }) => {
-                    say_error(&format!("  waiting for {text}, {seconds} s; it is not killed\n"));
-                }
-                // This command line has no collector running.
-                Ok(Progress::Collector { .. }) => {}
-                Ok(Progress::End(outcome)) => end = Some(outcome),
-                Err(_no_progress) => {}
-            }
-        }
-    }
-    let status = child.wait().wrap_err("the process that carries the plan out cannot be waited for")?;
-    Ok(end.unwrap_or_else(|| without_a_word(&status.to_string(), "")))
-}
-
-fn report(plans: &[Plan], outcomes: &[Outcome], json: bool) -> Result<ExitCode> {
-    if json {
-        #[derive(serde::Serialize)]
-        struct Entry<'a> {
-            plan: &'a Plan,
-            result: &'a Outcome,
-        }
-        let entries: Vec<Entry<'_>> =
-            plans.iter().zip(outcomes).map(|(plan, result)| Entry { plan, result }).collect();
-        say(&to_json(&entries))?;
-    } else {
-        for (plan, outcome) in plans.iter().zip(outcomes) {
-            let (Target::Gpu { label, .. } | Target::Process { label, .. }) = &plan.target;
-            say(&format!("{label}: {}\n", outcome.text()))?;
-        }
-    }
-    let statuses: Vec<u8> = outcomes.iter().map(Outcome::exit_status).collect();
-    let first = statuses.first().copied().unwrap_or(0);
-    let done = statuses.contains(&0);
-    Ok(ExitCode::from(match () {
-        () if statuses.iter().all(|status| *status == first) => first,
-        () if done => EXIT_PARTLY,
-        () => 4,
-    }))
-}
-
-fn print_unit(plans: &[Plan]) -> Result<ExitCode> {
-    // Out of range now is out of range at boot; who asks does not matter for a text.
-    let wrong: Vec<&Refusal> =
-        plans.iter().flat_map(|plan| &plan.refusals).filter(|r| r.kind != RefusalKind::NotRoot).collect();
-    if let Some(refusal) = wrong.first() {
-        say_error(&format!("refused: {}\n", refusal.reason));
-        return Ok(ExitCode::from(EXIT_REFUSED));
-    }
-    let limits: Vec<(String, u32)> = plans
-        .iter()
-        .filter_map(|plan| match (&plan.target, &plan.change) {
-            (Target::Gpu { address, .. }, Change::PowerLimit { milliwatts }) => {
-                Some((address.clone(), *milliwatts))
-            }
-            _ => None,
-        })
-        .collect();
-    let unit = power_unit(&limits);
-    say_error(&format!(
-        "# {}; nothing was installed. To install:\n{}\n# To undo:\n{}\n",
-        unit.name, unit.install, unit.undo
-    ));
-    say(&unit.text)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
-fn say(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).wrap_err("standard output could not be written to")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn say_error(text: &str) {
-    let _closed = std::io::stderr().write_all(text.as_bytes());
+    print_profiles(&offered, json)
 }

@@ -2,6 +2,7 @@
 
 use crate::actions::HostFacts;
 use crate::model::{Absence, ProcessKey, Reading};
+use crate::sources::holders::{Holder, parent_of};
 use crate::sources::host::host_info;
 use crate::sources::processes::{ProcessReader, host_pids_visible};
 use crate::sources::root::Root;
@@ -25,6 +26,28 @@ pub(super) fn facts(root: &Root) -> HostFacts {
         fabric_manager: None,
         open_by: None,
     }
+}
+
+/// More ancestors than this has no process; a made-up `/proc` may have a ring.
+const ANCESTORS_AT_MOST: usize = 64;
+
+/// Whether a process that has a GPU open is the collector of this kgtop or of the one that started it: it runs the
+/// same program, and its parent is this process or one of its ancestors. Those leave by themselves when asked.
+pub(super) fn is_own(root: &Root, holder: &Holder) -> bool {
+    let program = |pid: &str| root.read_link(&format!("/proc/{pid}/exe")).ok();
+    let own = program("self");
+    if own.is_none() || program(&holder.pid.to_string()) != own {
+        return false;
+    }
+    let mut ancestor = Some(std::process::id());
+    for _ in 0..ANCESTORS_AT_MOST {
+        let Some(pid) = ancestor.filter(|pid| *pid > 1) else { return false };
+        if holder.parent == Some(pid) {
+            return true;
+        }
+        ancestor = parent_of(root, pid);
+    }
+    false
 }
 
 /// The absolute path of this program.

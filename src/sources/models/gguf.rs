@@ -2,7 +2,8 @@
 //! middle of it: they are skipped as they stream by.
 
 use super::HeaderError;
-use crate::model::{Absence, ModelHeader, Reading};
+use super::types;
+use crate::model::{Absence, Geometry, KvCache, ModelHeader, Reading};
 use crate::units::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read};
@@ -16,37 +17,11 @@ const TEXT_AT_MOST: u64 = 4_096;
 const ARRAY_AT_MOST: u64 = 1_024;
 /// `GGML_MAX_DIMS`.
 const DIMENSIONS_AT_MOST: u32 = 4;
-/// Elements and bytes of a block per tensor type (`ggml.c`, `type_traits`).
-const TYPES: &[(u32, &str, u64, u64)] = &[
-    (0, "F32", 1, 4),
-    (1, "F16", 1, 2),
-    (2, "Q4_0", 32, 18),
-    (3, "Q4_1", 32, 20),
-    (6, "Q5_0", 32, 22),
-    (7, "Q5_1", 32, 24),
-    (8, "Q8_0", 32, 34),
-    (10, "Q2_K", 256, 84),
-    (11, "Q3_K", 256, 110),
-    (12, "Q4_K", 256, 144),
-    (13, "Q5_K", 256, 176),
-    (14, "Q6_K", 256, 210),
-    (16, "IQ2_XXS", 256, 66),
-    (17, "IQ2_XS", 256, 74),
-    (18, "IQ3_XXS", 256, 98),
-    (19, "IQ1_S", 256, 50),
-    (20, "IQ4_NL", 32, 18),
-    (21, "IQ3_S", 256, 110),
-    (22, "IQ2_S", 256, 82),
-    (23, "IQ4_XS", 256, 136),
-    (24, "I8", 1, 1),
-    (25, "I16", 1, 2),
-    (26, "I32", 1, 4),
-    (27, "I64", 1, 8),
-    (28, "F64", 1, 8),
-    (29, "IQ1_M", 256, 56),
-    (30, "BF16", 1, 2),
-    (39, "MXFP4", 32, 17),
-];
+/// Layers with sliding attention, where the header gives the window and no pattern: every so many layers one keeps
+/// the whole context (`llama.cpp`, `set_swa_pattern` of each architecture).
+const PATTERNS: &[(&str, u64)] = &[("gemma2", 2), ("gemma3", 6), ("cohere2", 4), ("gpt-oss", 2)];
+/// Architectures of which all layers slide.
+const ALL_SLIDE: &[&str] = &["phi3"];
 
 enum Value {
     Number(u64),
@@ -83,7 +58,7 @@ pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
         let (name, count, bytes) = stream.tensor()?;
         elements = elements.saturating_add(count);
         weights = weights.saturating_add(bytes);
-        let of_type: &mut u64 = types.entry(name.to_owned()).or_default();
+        let of_type: &mut u64 = types.entry(name).or_default();
         *of_type = of_type.saturating_add(bytes);
     }
     let facts = Facts(values);
@@ -91,13 +66,17 @@ pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
     let prefix = architecture.as_deref().unwrap_or_default();
     Ok(ModelHeader {
         name: facts.text("general.name"),
+        quantisation: facts.number("general.file_type").and_then(types::file_type),
         tensors,
         elements,
+        side_elements: 0,
+        packed_elements: 0,
+        packed_bits: 0,
         weights: Bytes(weights),
         types,
-        kv_elements_per_token: facts.kv(prefix),
-        sliding_window: facts.number(&format!("{prefix}.attention.sliding_window")),
-        context: facts.number(&format!("{prefix}.context_length")),
+        kv: facts.kv(prefix),
+        geometry: facts.geometry(prefix),
+        split: facts.number("split.count").filter(|count| *count > 0),
         architecture,
     })
 }
@@ -117,27 +96,96 @@ impl Facts {
         if let Value::Number(number) = self.0.get(key)? { Some(*number) } else { None }
     }
 
-    /// Σ over the layers of KV heads × (key length + value length).
-    fn kv(&self, architecture: &str) -> Reading<u64> {
+    fn geometry(&self, architecture: &str) -> Geometry {
         let number = |key: &str| self.number(&format!("{architecture}.{key}"));
-        if number("attention.kv_lora_rank").is_some() {
+        Geometry {
+            layers: number("block_count"),
+            hidden: number("embedding_length"),
+            heads: number("attention.head_count"),
+            feed_forward: number("expert_feed_forward_length").or_else(|| number("feed_forward_length")),
+            vocabulary: number("vocab_size"),
+            context: number("context_length"),
+            experts: number("expert_count").filter(|experts| *experts > 0),
+            experts_used: number("expert_used_count").filter(|experts| *experts > 0),
+        }
+    }
+
+    /// Σ over the layers of KV heads × (key length + value length), by whether the layer keeps a window.
+    fn kv(&self, architecture: &str) -> Reading<KvCache> {
+        let number = |key: &str| self.number(&format!("{architecture}.{key}"));
+        if number("ssm.state_size").is_some() || number("wkv.head_size").is_some() {
             return Err(Absence::failed(
                 0,
-                format!("{architecture}: latent attention (MLA) is not computed"),
+                format!("{architecture}: layers with a recurrent state are not computed"),
             ));
         }
         let missing = || Absence::failed(0, format!("{architecture}: no layer or head counts in the header"));
         let layers = number("block_count").ok_or_else(missing)?;
+        if let Some(rank) = number("attention.kv_lora_rank") {
+            // llama.cpp keeps the latent and the rotated part of the key, once for all heads.
+            let rotated = number("rope.dimension_count").ok_or_else(missing)?;
+            let full = rank.saturating_add(rotated).saturating_mul(layers);
+            return Ok(KvCache { latent: true, ..KvCache::full(full, 1) });
+        }
         let heads = number("attention.head_count");
         let head_size = || number("embedding_length")?.checked_div(heads?);
         let key = number("attention.key_length").or_else(head_size).ok_or_else(missing)?;
         let value = number("attention.value_length").or_else(head_size).ok_or_else(missing)?;
-        let kv_heads = match self.0.get(&*format!("{architecture}.attention.head_count_kv")) {
-            Some(Value::Numbers(per_layer)) => per_layer.iter().fold(0_u64, |sum, n| sum.saturating_add(*n)),
-            Some(Value::Number(each)) => each.saturating_mul(layers),
-            _ => heads.ok_or_else(missing)?.saturating_mul(layers),
+        let each = key.saturating_add(value);
+        let per_layer = self.0.get(&*format!("{architecture}.attention.head_count_kv"));
+        let of_layer: Box<dyn Fn(u64) -> u64> = match per_layer {
+            Some(Value::Numbers(list)) => {
+                if list.contains(&0) {
+                    return Err(Absence::failed(
+                        0,
+                        format!("{architecture}: layers without attention are not computed"),
+                    ));
+                }
+                if list.len() as u64 != layers {
+                    return Err(missing());
+                }
+                Box::new(|layer| {
+                    usize::try_from(layer).ok().and_then(|layer| list.get(layer)).copied().unwrap_or_default()
+                })
+            }
+            Some(Value::Number(each)) => Box::new(|_| *each),
+            _ => {
+                let heads = heads.ok_or_else(missing)?;
+                Box::new(move |_| heads)
+            }
         };
-        Ok(kv_heads.saturating_mul(key.saturating_add(value)))
+        if layers > ARRAY_AT_MOST {
+            return Err(Absence::failed(0, format!("{architecture}: {layers} layers")));
+        }
+        let window = number("attention.sliding_window").filter(|window| *window > 0);
+        let mut cache = KvCache::full(0, u64::MAX);
+        for layer in 0..layers {
+            let heads = of_layer(layer);
+            let elements = heads.saturating_mul(each);
+            let slides = window.is_some() && self.slides(architecture, layer);
+            let part = if slides { &mut cache.windowed } else { &mut cache.full };
+            *part = part.saturating_add(elements);
+            cache.heads = cache.heads.min(heads);
+        }
+        cache.window = window.filter(|_| cache.windowed > 0).unwrap_or_default();
+        Ok(cache)
+    }
+
+    /// Whether a layer keeps the window only. Where nothing tells, it counts as keeping all, which is the more.
+    fn slides(&self, architecture: &str, layer: u64) -> bool {
+        let pattern = match self.0.get(&*format!("{architecture}.attention.sliding_window_pattern")) {
+            Some(Value::Numbers(list)) if !list.is_empty() => {
+                let place = usize::try_from(layer).unwrap_or_default() % list.len();
+                return list.get(place).is_some_and(|slides| *slides != 0);
+            }
+            Some(Value::Number(every)) => Some(*every),
+            _ => PATTERNS.iter().find(|(known, _)| *known == architecture).map(|(_, every)| *every),
+        };
+        match pattern {
+            Some(0) => true,
+            Some(every) => layer % every < every - 1,
+            None => ALL_SLIDE.contains(&architecture),
+        }
     }
 }
 
@@ -229,12 +277,10 @@ impl<R: Read> Stream<R> {
         }
         let kind = self.u32()?;
         let _offset = self.u64()?;
-        let (_, name, block, bytes) = TYPES
-            .iter()
-            .find(|(number, ..)| *number == kind)
-            .ok_or_else(|| invalid(format!("tensor type {kind} is not known")))?;
+        let (name, block, bytes) =
+            types::ggml(kind).ok_or_else(|| invalid(format!("tensor type {kind} is not known")))?;
         let bytes =
-            (elements / block).checked_mul(*bytes).ok_or_else(|| invalid("a tensor larger than any file"))?;
+            (elements / block).checked_mul(bytes).ok_or_else(|| invalid("a tensor larger than any file"))?;
         Ok((name, elements, bytes))
     }
 }

@@ -1,7 +1,8 @@
 //! The header of a safetensors file: its length, then JSON.
 
 use super::HeaderError;
-use crate::model::{Absence, ModelHeader};
+use super::types;
+use crate::model::{Absence, Geometry, KvCache, ModelHeader};
 use crate::units::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
@@ -25,7 +26,8 @@ pub fn read_safetensors(mut file: impl Read, size: u64) -> Result<ModelHeader, H
     let fold = Tensors.deserialize(&mut json).map_err(|error| invalid(error.to_string()))?;
     let mut header = fold.header;
     if fold.kv > 0 {
-        header.kv_elements_per_token = Ok(fold.kv);
+        // The header has rows, not heads: how tensor parallelism divides them stands in config.json.
+        header.kv = Ok(KvCache::full(fold.kv, 1));
     }
     Ok(header)
 }
@@ -44,6 +46,46 @@ struct Tensor {
 struct Fold {
     header: ModelHeader,
     kv: u64,
+}
+
+/// What the elements of a tensor are.
+enum Role {
+    Parameters,
+    /// Scales, zero points, indexes and tables of a quantisation.
+    Side,
+    /// Several parameters to an element of so many bits.
+    Packed(u64),
+}
+
+/// By the names that the quantisers write: GPTQ and AWQ (`qweight`, `qzeros`, `scales`, `g_idx`), FP8
+/// (`weight_scale`, `weight_scale_inv`, `input_scale`), compressed-tensors (`weight_packed`), MXFP4 (`_blocks`,
+/// `_scales`), bitsandbytes (`absmax`, `quant_map`, `quant_state`).
+fn role(name: &str, dtype: &str) -> Role {
+    const SIDE: [&str; 14] = [
+        ".qzeros",
+        ".scales",
+        ".g_idx",
+        "_scale",
+        "_scale_inv",
+        "_scales",
+        ".weight_zero_point",
+        ".weight_shape",
+        ".weight_g_idx",
+        ".absmax",
+        ".nested_absmax",
+        ".quant_map",
+        ".nested_quant_map",
+        ".weight_scale_2",
+    ];
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if SIDE.iter().any(|end| name.ends_with(end)) || name.contains(".quant_state.") || last == "SCB" {
+        return Role::Side;
+    }
+    match dtype {
+        "I32" if last == "qweight" || last == "weight_packed" => Role::Packed(32),
+        "U8" => Role::Packed(8),
+        _ => Role::Parameters,
+    }
 }
 
 /// Folds the tensors one by one, so that none of them is kept.
@@ -82,8 +124,16 @@ impl<'de> Visitor<'de> for Tensors {
             let header = &mut fold.header;
             header.tensors += 1;
             header.elements = header.elements.saturating_add(elements);
+            match role(&name, &tensor.dtype) {
+                Role::Parameters => {}
+                Role::Side => header.side_elements = header.side_elements.saturating_add(elements),
+                Role::Packed(bits) => {
+                    header.packed_elements = header.packed_elements.saturating_add(elements);
+                    header.packed_bits = header.packed_bits.saturating_add(elements.saturating_mul(bits));
+                }
+            }
             header.weights = Bytes(header.weights.0.saturating_add(bytes));
-            let of_type = header.types.entry(tensor.dtype).or_default();
+            let of_type = header.types.entry(types::safetensors_name(&tensor.dtype)).or_default();
             *of_type = of_type.saturating_add(bytes);
             // Rows of the projections: KV heads × head size.
             if name.ends_with(".k_proj.weight") || name.ends_with(".v_proj.weight") {
@@ -98,12 +148,16 @@ fn empty(kv: Absence) -> ModelHeader {
     ModelHeader {
         architecture: None,
         name: None,
+        quantisation: None,
         tensors: 0,
         elements: 0,
+        side_elements: 0,
+        packed_elements: 0,
+        packed_bits: 0,
         weights: Bytes(0),
         types: std::collections::BTreeMap::new(),
-        kv_elements_per_token: Err(kv),
-        sliding_window: None,
-        context: None,
+        kv: Err(kv),
+        geometry: Geometry::default(),
+        split: None,
     }
 }

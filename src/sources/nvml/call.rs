@@ -198,6 +198,12 @@ calls! {
     LockMemoryClocks "nvmlDeviceSetMemoryLockedClocks" Action 0
     UnlockMemoryClocks "nvmlDeviceResetMemoryLockedClocks" Action 0
     ClearEcc "nvmlDeviceClearEccErrorCounts" Action 0
+    DefaultApplicationClocks "nvmlDeviceResetApplicationsClocks" Action 0
+    ApplicationClock "nvmlDeviceGetApplicationsClock" Action 0
+    ApplicationClockDefault "nvmlDeviceGetDefaultApplicationsClock" Action 0
+    /// Before R515 profiles have no names.
+    MigProfile "nvmlDeviceGetGpuInstanceProfileInfoV" Action 0
+    MigRemaining "nvmlDeviceGetGpuInstanceRemainingCapacity" Action 0
 }
 
 /// How many calls the table has.

@@ -6,9 +6,23 @@
 
 #![allow(unsafe_code, reason = "the driver library is a C library, called through its raw symbols here only")]
 
+/// Calls a symbol whose last argument is an out pointer to `$out`, and gives what was written there.
+macro_rules! get {
+    ($device:expr, $symbol:ident ( $($argument:expr),* ), $out:expr) => {{
+        let device = $device;
+        let function = device.library.$symbol.as_ref().ok().ok_or(Failure::MISSING)?;
+        let mut out = $out;
+        // SAFETY: the signature is the header's, the handle came from this library, and `out` is a whole
+        // structure of the kind (and, where versioned, the version) that the function fills.
+        Failure::check(unsafe { function(device.handle, $($argument,)* &raw mut out) })?;
+        out
+    }};
+}
+
 mod events;
 mod gpm;
 mod library;
+mod mig;
 mod set;
 
 pub(super) use events::EventSet;
@@ -42,6 +56,7 @@ macro_rules! plain {
 plain! {
     u32 u64
     sys::nvmlDeviceAddressingMode_v1_t sys::nvmlEccSramErrorStatus_v1_t sys::nvmlEventData_st sys::nvmlFieldValue_st
+    sys::nvmlGpuInstanceProfileInfo_v2_t
     sys::nvmlGpmMetric_t sys::nvmlGpuFabricInfo_t sys::nvmlGpuFabricInfo_v2_t sys::nvmlGpuFabricInfo_v3_t
     sys::nvmlMarginTemperature_v1_t sys::nvmlMemory_st sys::nvmlProcessInfo_v2_st
     sys::nvmlProcessUtilizationSample_st sys::nvmlRowRemapperHistogramValues_st sys::nvmlSample_st
@@ -56,19 +71,6 @@ pub(super) struct RawDevice {
 
 // SAFETY: a handle is an opaque token that NVML accepts on any thread; it is never dereferenced here.
 unsafe impl Send for RawDevice {}
-
-/// Calls a symbol whose last argument is an out pointer to `$out`, and gives what was written there.
-macro_rules! get {
-    ($device:expr, $symbol:ident ( $($argument:expr),* ), $out:expr) => {{
-        let device = $device;
-        let function = device.library.$symbol.as_ref().ok().ok_or(Failure::MISSING)?;
-        let mut out = $out;
-        // SAFETY: the signature is the header's, the handle came from this library, and `out` is a whole
-        // structure of the kind (and, where versioned, the version) that the function fills.
-        Failure::check(unsafe { function(device.handle, $($argument,)* &raw mut out) })?;
-        out
-    }};
-}
 
 impl RawDevice {
     pub(super) fn new(nvml: &'static Nvml, device: &Device<'static>) -> Self {

@@ -4,6 +4,9 @@ use super::Device;
 use super::call::{CallId, Caller};
 use super::error::{Failure, code_name};
 use super::raw::RawDevice;
+use crate::model::Reading;
+use crate::units::Megahertz;
+use nvml_wrapper::enum_wrappers::device::Clock;
 
 /// One setting, in the driver's own units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Setting {
     LockMemoryClocks(u32, u32),
     /// No memory clock range.
     UnlockMemoryClocks,
+    /// Application clocks as they were at first.
+    DefaultApplicationClocks,
     /// ECC counters to zero: 0 volatile, 1 aggregate.
     ClearEcc(u32),
 }
@@ -62,6 +67,9 @@ impl Device {
                 (CallId::LockMemoryClocks, Box::new(move |d| d.lock_memory_clocks(least, most)))
             }
             S::UnlockMemoryClocks => (CallId::UnlockMemoryClocks, Box::new(RawDevice::unlock_memory_clocks)),
+            S::DefaultApplicationClocks => {
+                (CallId::DefaultApplicationClocks, Box::new(RawDevice::default_application_clocks))
+            }
             S::ClearEcc(counters) => (CallId::ClearEcc, Box::new(move |d| d.clear_ecc(counters))),
         };
         self.port.attempt(caller, id, 0, |handle| call(handle.raw)).map_err(|failure| {
@@ -73,5 +81,30 @@ impl Device {
             };
             SetError { call: id.name(), code, name }
         })
+    }
+
+    /// Application clocks of the SMs and of the memory now, and their defaults: the only setting whose reading back
+    /// nothing else needs.
+    ///
+    /// # Errors
+    /// Where the GPU has none, or the driver no longer knows the call.
+    pub fn application_clocks(&mut self, caller: &Caller) -> Reading<([Megahertz; 2], [Megahertz; 2])> {
+        let mut read = |id: CallId, variant: u32, clock: Clock| {
+            self.port
+                .safe_variant(caller, id, variant, |device| match id {
+                    CallId::ApplicationClock => device.applications_clock(clock),
+                    _ => device.default_applications_clock(clock),
+                })
+                .map(Megahertz)
+        };
+        let now = [
+            read(CallId::ApplicationClock, 0, Clock::Graphics)?,
+            read(CallId::ApplicationClock, 1, Clock::Memory)?,
+        ];
+        let default = [
+            read(CallId::ApplicationClockDefault, 0, Clock::Graphics)?,
+            read(CallId::ApplicationClockDefault, 1, Clock::Memory)?,
+        ];
+        Ok((now, default))
     }
 }

@@ -30,6 +30,44 @@ pub enum FileKind {
     Other,
 }
 
+/// Identity, size and times of a file, links followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Device that it lies on, as `stat` numbers it.
+    pub device: u64,
+    /// Inode on that device.
+    pub inode: u64,
+    /// Length, bytes.
+    pub size: u64,
+    /// What it takes on disk, bytes.
+    pub on_disk: u64,
+    /// Last change of its content, ns since the epoch.
+    pub modified_ns: i64,
+    /// Last read that the file system noted, ns since the epoch.
+    pub accessed_ns: i64,
+}
+
+impl FileStat {
+    pub(super) fn from_stat(stat: &rustix::fs::Stat) -> Self {
+        /// Unit of `st_blocks` (stat(2)).
+        const BLOCK: u64 = 512;
+        let ns = |seconds: i64, ns: u64| {
+            seconds.saturating_mul(1_000_000_000).saturating_add(i64::try_from(ns).unwrap_or_default())
+        };
+        Self {
+            kind: Metadata::from_stat(stat).kind,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            on_disk: u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(BLOCK),
+            modified_ns: ns(stat.st_mtime, stat.st_mtime_nsec),
+            accessed_ns: ns(stat.st_atime, stat.st_atime_nsec),
+        }
+    }
+}
+
 impl Metadata {
     pub(super) fn from_stat(stat: &rustix::fs::Stat) -> Self {
         use rustix::fs::FileType;

@@ -44,6 +44,10 @@ impl RawDevice {
         set!(self, nvmlDeviceResetMemoryLockedClocks())
     }
 
+    pub(in super::super) fn default_application_clocks(self) -> Result<(), Failure> {
+        set!(self, nvmlDeviceResetApplicationsClocks())
+    }
+
     /// 0 volatile, 1 aggregate.
     pub(in super::super) fn clear_ecc(self, counters: c_uint) -> Result<(), Failure> {
         set!(self, nvmlDeviceClearEccErrorCounts(counters))

@@ -1,0 +1,158 @@
+//! nvidia-smi, for what the driver library has no call for: reset, and making and destroying MIG instances.
+//!
+//! It is found by a fixed list of absolute paths, gets an environment of its own, and is never killed: it runs in a
+//! process group of its own, what it says goes to memory rather than to a pipe that may close, and waiting for it
+//! has no end.
+
+use super::execute::{SAY_AFTER, Say, step};
+use super::trust::is_trusted;
+use crate::actions::Progress;
+use crate::sources::processes::ProcessReader;
+use crate::sources::root::Root;
+use crate::units::Clock;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Where nvidia-smi is installed: by distributions and NVIDIA's installer, by hand, on NixOS, in GPU operator images.
+const PLACES: [&str; 4] = [
+    "/usr/bin/nvidia-smi",
+    "/usr/local/bin/nvidia-smi",
+    "/run/current-system/sw/bin/nvidia-smi",
+    "/run/nvidia/driver/usr/bin/nvidia-smi",
+];
+/// The search path that it runs with; none is inherited.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// More output than this is not looked at.
+const OUTPUT_LIMIT: u64 = 64 << 10;
+/// How often is looked whether it has ended.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// Why nvidia-smi cannot be run, or what it said against what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SmiError {
+    /// It is nowhere.
+    #[error("nvidia-smi is in none of its places ({}): install the driver's utilities", PLACES.join(", "))]
+    Missing,
+    /// Somebody else could have written it.
+    #[error("{}: as root kgtop runs no program that others can write", .0.display())]
+    Untrusted(PathBuf),
+    /// It cannot be started, or not be waited for.
+    #[error("nvidia-smi could not be run: {0}")]
+    Run(#[from] std::io::Error),
+    /// It failed.
+    #[error("nvidia-smi: {said} ({status})")]
+    Failed {
+        /// How it ended.
+        status: ExitStatus,
+        /// The line of its output that says why.
+        said: String,
+    },
+}
+
+/// An nvidia-smi that may be run.
+pub(super) struct Smi {
+    path: PathBuf,
+    clock: Clock,
+}
+
+impl Smi {
+    /// Finds it, below a root that is a directory.
+    pub(super) fn find(root: &Root, clock: Clock) -> Result<Self, SmiError> {
+        let base = root.directory();
+        let path = PLACES
+            .iter()
+            .map(|place| {
+                base.map_or_else(|| PathBuf::from(place), |base| base.join(place.trim_start_matches('/')))
+            })
+            .find(|path| path.is_file())
+            .ok_or(SmiError::Missing)?;
+        if is_trusted(&path) { Ok(Self { path, clock }) } else { Err(SmiError::Untrusted(path)) }
+    }
+
+    /// Runs it to its end, however long that takes, and gives what it said.
+    pub(super) fn run(&self, arguments: &[String], say: Say<'_>) -> Result<String, SmiError> {
+        let line = format!("nvidia-smi {}", arguments.join(" "));
+        step(say, line.clone());
+        let output: File =
+            memfd_create("nvidia-smi", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?.into();
+        let mut child = Command::new(&self.path)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
+            .process_group(0)
+            .spawn()?;
+        let status = self.wait(&mut child, &line, say)?;
+        let text = read_back(output)?;
+        if status.success() { Ok(text) } else { Err(SmiError::Failed { status, said: reason(&text) }) }
+    }
+
+    /// Waits; says what is waited for, how long already, and in which state the process is.
+    fn wait(&self, child: &mut Child, line: &str, say: Say<'_>) -> std::io::Result<ExitStatus> {
+        let began = (self.clock.mono)();
+        let mut said = Duration::ZERO;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            let age = (self.clock.mono)().since(began);
+            if age.saturating_sub(said) >= SAY_AFTER {
+                said = age;
+                let text = format!("{line} (PID {}, {})", child.id(), state(child.id()));
+                say(Progress::Waiting { text, seconds: age.as_secs() });
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+}
+
+/// The state of a process in words.
+fn state(pid: u32) -> String {
+    let process = ProcessReader::new(Root::Live).read(&[pid]).into_iter().next();
+    match process.map(|process| process.state) {
+        Some(Ok('D')) => "D: inside the driver, cannot be interrupted".to_owned(),
+        Some(Ok(state)) => format!("state {state}"),
+        Some(Err(_)) | None => "state unknown".to_owned(),
+    }
+}
+
+fn read_back(mut output: File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    output.rewind()?;
+    output.take(OUTPUT_LIMIT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What nvidia-smi says when a GPU cannot be reset, each on a line of its own (`man nvidia-smi`, issue reports).
+const REASONS: [&str; 4] =
+    ["In use by another client", "Not Supported", "Insufficient Permissions", "currently being used by"];
+
+/// The line that says why; the first one where none of the known ones does.
+fn reason(output: &str) -> String {
+    let mut lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
+    let known = lines.clone().find(|line| REASONS.iter().any(|reason| line.contains(reason)));
+    known.or_else(|| lines.next()).unwrap_or("it said nothing").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_says_why_is_found() {
+        let busy = "The following GPUs could not be reset:\n  GPU 00000000:1A:00.0: In use by another client\n\n\
+                    1 device is currently being used by one or more other processes\n";
+        assert_eq!(reason(busy), "GPU 00000000:1A:00.0: In use by another client");
+        assert_eq!(reason("Something new\nsecond line\n"), "Something new");
+        assert_eq!(reason(" \n"), "it said nothing");
+    }
+}

@@ -1,0 +1,136 @@
+//! Who has a GPU open: every process with a descriptor of one of its device files, found in `/proc/PID/fd` by the
+//! device's number, under whatever name it was opened. The driver's own list names clients with a context only; a
+//! reset is refused for each of the others as well (nvidia-persistenced, DCGM, exporters, monitors, kgtop).
+
+use super::root::{Identity, Root};
+use crate::model::{Absence, Reading};
+use std::collections::BTreeMap;
+
+/// Fabric Manager; the kernel keeps 15 bytes of a name.
+const FABRIC_MANAGER: &str = "nv-fabricmanage";
+/// `/proc/PID/status` has some sixty lines.
+const STATUS_LIMIT: usize = 16 << 10;
+
+/// The device files of one GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFiles(BTreeMap<Identity, String>);
+
+impl DeviceFiles {
+    /// The files of the GPU with that minor number and PCI address: `/dev/nvidiaN`, and the nodes of its DRM device,
+    /// through which displays and renderers have it.
+    ///
+    /// # Errors
+    /// When `/dev/nvidiaN` cannot be looked at: without it nobody can be found.
+    pub fn of(root: &Root, minor: u32, address: Option<&str>) -> Reading<Self> {
+        let node = format!("/dev/nvidia{minor}");
+        let mut files = BTreeMap::from([(root.identity(&node)?, node)]);
+        // Without nvidia_drm there is no such directory.
+        let drm = address.map(|address| root.list(&format!("/sys/bus/pci/devices/{address}/drm")));
+        let drm = drm.and_then(Result::ok).unwrap_or_default();
+        for name in drm.into_iter().filter(|name| name.starts_with("card") || name.starts_with("renderD")) {
+            let node = format!("/dev/dri/{name}");
+            if let Ok(identity) = root.identity(&node) {
+                files.insert(identity, node);
+            }
+        }
+        Ok(Self(files))
+    }
+}
+
+/// A process that has a GPU open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its PID.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: Option<u32>,
+    /// Its short name, as the kernel keeps it.
+    pub name: String,
+    /// Which device files it has open.
+    pub files: Vec<String>,
+}
+
+/// What a look at all processes found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Who has the GPU open, by PID.
+    pub holders: Vec<Holder>,
+    /// Why not every process could be looked into, if so.
+    pub partial: Option<String>,
+    /// Whether Fabric Manager runs.
+    pub fabric_manager: bool,
+}
+
+/// Looks into every process of `proc`.
+#[must_use]
+pub fn look(proc: &Root, files: &DeviceFiles) -> Found {
+    let mut found = Found::default();
+    let pids = match proc.list("/proc") {
+        Ok(names) => names.iter().filter_map(|name| name.parse::<u32>().ok()).collect::<Vec<_>>(),
+        Err(absence) => {
+            found.partial = Some(format!("/proc: {absence}"));
+            return found;
+        }
+    };
+    if pids.is_empty() {
+        found.partial = Some("/proc shows no process".to_owned());
+    }
+    for pid in pids {
+        let name = proc.read_value(&format!("/proc/{pid}/comm")).unwrap_or_default();
+        found.fabric_manager |= name.starts_with(FABRIC_MANAGER);
+        match open_files(proc, pid, files) {
+            Ok(open) if open.is_empty() => {}
+            Ok(files) => found.holders.push(Holder {
+                pid,
+                parent: parent_of(proc, pid),
+                name: if name.is_empty() { "a process".to_owned() } else { name.to_string() },
+                files,
+            }),
+            // It ended meanwhile.
+            Err(Absence::NotSupported) => {}
+            Err(absence) => {
+                found.partial.get_or_insert_with(|| format!("/proc/{pid}/fd of {name}: {absence}"));
+            }
+        }
+    }
+    found
+}
+
+fn open_files(proc: &Root, pid: u32, files: &DeviceFiles) -> Reading<Vec<String>> {
+    let mut open = Vec::new();
+    for fd in proc.list(&format!("/proc/{pid}/fd"))? {
+        let path = format!("/proc/{pid}/fd/{fd}");
+        let link = match proc.read_link(&path) {
+            // Sockets and pipes have no path.
+            Ok(link) if link.starts_with('/') => link,
+            Ok(_) | Err(Absence::NotSupported) => continue,
+            Err(absence) => return Err(absence),
+        };
+        // On a live machine the descriptor itself is looked at, through its magic link: a path says nothing about
+        // another mount namespace. A captured tree has paths only.
+        let looked_at = if proc.is_live() { &path } else { &link };
+        match proc.identity(looked_at) {
+            Ok(identity) => {
+                if let Some(name) = files.0.get(&identity)
+                    && !open.contains(name)
+                {
+                    open.push(name.clone());
+                }
+            }
+            // Closed meanwhile.
+            Err(Absence::NotSupported) => {}
+            Err(absence) => return Err(absence),
+        }
+    }
+    Ok(open)
+}
+
+/// The parent of a process.
+#[must_use]
+pub fn parent_of(proc: &Root, pid: u32) -> Option<u32> {
+    let status = proc.read_to_string(&format!("/proc/{pid}/status"), STATUS_LIMIT).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).and_then(|text| text.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command};
+
+const ADDRESS: Option<&str> = Some("0000:41:00.0");
+
+/// A `/dev` below a root, with two GPUs' files and one DRM node.
+fn devices() -> (tempfile::TempDir, Root) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for name in ["dev/dri", "sys/bus/pci/devices/0000:41:00.0/drm/renderD128"] {
+        std::fs::create_dir_all(path(name)).unwrap();
+    }
+    for name in ["dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "dev/dri/renderD128"] {
+        File::create(path(name)).unwrap();
+    }
+    let root = Root::open(directory.path()).unwrap();
+    (directory, root)
+}
+
+/// A real process that has a real file open.
+struct Process(Child);
+
+impl Process {
+    fn with(file: &Path) -> Self {
+        Self(Command::new("sleep").arg("600").stdin(File::open(file).unwrap()).spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+fn pids(found: &Found) -> Vec<u32> {
+    found.holders.iter().map(|holder| holder.pid).filter(|pid| *pid != std::process::id()).collect()
+}
+
+#[test]
+fn real_processes_are_found_by_the_file_and_not_by_its_name() {
+    let (directory, root) = devices();
+    let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
+    assert_eq!(pids(&look(&Root::Live, &files)), [] as [u32; 0]);
+    let other_name = directory.path().join("dev/elsewhere");
+    std::fs::hard_link(directory.path().join("dev/nvidia0"), &other_name).unwrap();
+    let holders = [
+        Process::with(&directory.path().join("dev/nvidia0")),
+        Process::with(&other_name),
+        Process::with(&directory.path().join("dev/dri/renderD128")),
+    ];
+    // These have something else open.
+    let _others = [
+        Process::with(&directory.path().join("dev/nvidia1")),
+        Process::with(&directory.path().join("dev/nvidiactl")),
+    ];
+    let found = look(&Root::Live, &files);
+    let mut wanted: Vec<u32> = holders.iter().map(|holder| holder.0.id()).collect();
+    wanted.sort_unstable();
+    let mut seen = pids(&found);
+    seen.sort_unstable();
+    assert_eq!(seen, wanted);
+    let first = found.holders.iter().find(|holder| holder.pid == holders[0].0.id()).unwrap();
+    assert_eq!((first.name.as_str(), first.files.as_slice()), ("sleep", &["/dev/nvidia0".to_owned()][..]));
+    assert_eq!(first.parent, Some(std::process::id()));
+    drop(holders);
+    assert_eq!(pids(&look(&Root::Live, &files)), [] as [u32; 0]);
+}
+
+#[test]
+fn without_the_device_file_nobody_is_looked_for() {
+    let (_kept, root) = devices();
+    assert_eq!(DeviceFiles::of(&root, 7, ADDRESS), Err(Absence::NotSupported));
+}
+
+/// A made-up process of a captured `/proc`.
+fn process(root: &Path, pid: u32, name: &str, open: &str) {
+    let own = root.join(format!("proc/{pid}"));
+    std::fs::create_dir_all(own.join("fd")).unwrap();
+    std::fs::write(own.join("comm"), format!("{name}\n")).unwrap();
+    std::fs::write(own.join("status"), format!("Name:\t{name}\nPPid:\t1\n")).unwrap();
+    symlink(open, own.join("fd/3")).unwrap();
+}
+
+#[test]
+fn a_captured_machine_has_its_holders_and_its_fabric_manager() {
+    let (directory, root) = devices();
+    process(directory.path(), 40, "nv-fabricmanage", "/dev/nvidiactl");
+    process(directory.path(), 41, "nvidia-persiste", "/dev/nvidia0");
+    process(directory.path(), 42, "python", "socket:[1]");
+    let found = look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap());
+    assert_eq!(pids(&found), [41]);
+    assert!(found.fabric_manager);
+    assert_eq!(found.partial, None);
+}
+
+#[test]
+fn a_process_that_hides_its_descriptors_makes_the_look_partial() {
+    let (directory, _) = devices();
+    process(directory.path(), 41, "python", "/dev/nvidia1");
+    std::fs::write(directory.path().join("root.toml"), "[file.\"/proc/41/fd\"]\nerror = \"EACCES\"\n")
+        .unwrap();
+    let root = Root::open(directory.path()).unwrap();
+    let found = look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap());
+    assert!(found.partial.as_deref().is_some_and(|why| why.contains("/proc/41/fd of python")), "{found:?}");
+}
+
+#[test]
+fn a_proc_without_processes_proves_nothing() {
+    let (_kept, root) = devices();
+    assert!(look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap()).partial.is_some());
+}

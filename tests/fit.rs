@@ -1,0 +1,120 @@
+//! `kgtop fit`: from files, from names, against the GPUs of this machine and against assumed ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::format_push_string,
+    reason = "a test may panic"
+)]
+
+#[path = "support/models.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod models;
+#[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod stand_in;
+
+use models::{Decoder, Repository, config, decoder, safetensors};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn kgtop(arguments: &[&str], home: &Path) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .args(arguments)
+        .env("XDG_CONFIG_HOME", home)
+        .env("HOME", home)
+        .env_remove("HF_HOME")
+        .env_remove("HF_HUB_CACHE")
+        .env_remove("XDG_CACHE_HOME")
+        .env(
+            "KGTOP_STAND_IN",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios/one-h200.toml"),
+        )
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn the_largest_in_sixteen_bits_does_not_fit_eight_gpus_of_80_gb() {
+    let home = tempfile::tempdir().unwrap();
+    let (status, text, _) = kgtop(&["fit", "llama-3.1-405b@fp16", "--memory", "8x80GB"], home.path());
+    assert_eq!(status, Some(2));
+    assert!(text.contains("Does not fit: 8,192 tokens") && text.contains("GPUs 0-7"), "{text}");
+    assert!(text.contains("811.7 GB of tensors"), "{text}");
+    assert!(text.contains("16 GPUs as large as these would take it"), "{text}");
+}
+
+#[test]
+fn against_the_gpu_of_this_machine() {
+    let home = tempfile::tempdir().unwrap();
+    let library = stand_in::stand_in_library();
+    let library = library.to_str().unwrap();
+    let arguments = ["fit", "llama-3.1-70b@q4_k_m", "--format", "json", "--nvml-lib", library];
+    let (status, text, complaint) = kgtop(&arguments, home.path());
+    assert_eq!(status, Some(0), "{text}{complaint}");
+    let fit = json(&text);
+    assert_eq!(fit["outcome"], "fits");
+    assert_eq!(fit["gpus"], serde_json::json!([0]));
+    assert_eq!(fit["model"]["kv_bytes_per_token_f16"], 327_680);
+    // The idle H200 of the scenario: what its driver says is free.
+    let free = fit["candidates"][0]["free_bytes"].as_u64().unwrap();
+    assert!((139 << 30..141 << 30).contains(&free), "{free}");
+    let (status, _, complaint) =
+        kgtop(&["fit", "mistral-7b", "--gpus", "3", "--nvml-lib", library], home.path());
+    assert_eq!(status, Some(64));
+    assert!(complaint.contains("--gpus 3"), "{complaint}");
+}
+
+#[test]
+fn a_model_of_a_store_by_its_name_and_a_file_by_its_path() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = home.path().join(".cache/huggingface/hub");
+    let numbers = Decoder(2, 4, 2, 64, 256, 512, 1_000);
+    let (header, size) = safetensors(&decoder(&numbers, true));
+    let repository = Repository { hub: &hub, name: "acme/small" };
+    repository.file("c0ffee", "model.safetensors", "blob", &header, size);
+    repository.file("c0ffee", "config.json", "config", config(&numbers, "").as_bytes(), 0);
+    repository.reference("main", "c0ffee");
+    let file = repository.path().join("snapshots/c0ffee/model.safetensors");
+    for asked in ["acme/small", "ACME/Small", file.to_str().unwrap()] {
+        let (status, text, complaint) =
+            kgtop(&["fit", asked, "--memory", "24GiB", "--format", "json"], home.path());
+        assert_eq!(status, Some(0), "{asked}: {text}{complaint}");
+        let fit = json(&text);
+        assert_eq!(fit["model"]["kv_elements_per_token"], 2 * 2 * 2 * 64, "{asked}");
+        let weights = size - header.len() as u64;
+        assert_eq!(fit["model"]["weights_bytes"], weights, "{asked}");
+        assert_eq!(fit["model"]["parameters"], weights / 2, "{asked}");
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().to_str().unwrap();
+    let (status, text, _) = kgtop(&["fit", "mistral-7b", "--root", root], home.path());
+    assert_eq!(status, Some(3));
+    assert!(text.contains("Not judged: there is no GPU") && text.contains("14.5 GB of tensors"), "{text}");
+    for (arguments, expected) in [
+        (vec!["fit", "gpt-5"], "llama-3.1-70b"),
+        (vec!["fit", "mistral-7b@q1"], "q4_k_m"),
+        (vec!["fit", "/nowhere/model.gguf"], "no such file"),
+        (vec!["fit", "mistral-7b", "--memory", "80"], "8x80GB"),
+        (vec!["fit", "mistral-7b", "--context", "0"], "0"),
+        (vec!["fit"], "MODEL"),
+    ] {
+        let (status, _, complaint) = kgtop(&arguments, home.path());
+        assert_eq!(status, Some(64), "{arguments:?}: {complaint}");
+        assert!(complaint.contains(expected), "{arguments:?}: {complaint}");
+    }
+}
