@@ -16,7 +16,7 @@ mod acting;
 mod support;
 
 use acting::{Setting, key};
-use kgtop::actions::{Outcome, Progress, Refusal, RefusalKind};
+use kgtop::actions::{Change, Outcome, Progress, Refusal, RefusalKind};
 use kgtop::app::actions::Preflight;
 use kgtop::app::{Effect, Message, Mode, Overlay, Settings, State, update};
 use kgtop::ui::Theme;
@@ -227,10 +227,16 @@ fn the_last_change_can_be_taken_back_with_one_key() {
     seen(&mut state);
     press(&mut state, "y");
     let done = Outcome::Done { verified: "read back: 250 W".into() };
-    update(&mut state, Message::ActProgress(Progress::End(done)));
+    let effects = update(&mut state, Message::ActProgress(Progress::End(done)));
+    let gpu = support::Rig::id(2);
+    assert_eq!(effects, [Effect::ReadAgain, Effect::ReadUndoables(gpu.clone())]);
+    let limit = || vec![Change::PowerLimit { milliwatts: 700_000 }];
+    update(&mut state, Message::Undoables(gpu.clone(), limit()));
     press(&mut state, "\u{1b}a");
     check("list-undo", &state);
     let effects = press(&mut state, "\u{1b}u");
+    assert_eq!(effects.last(), Some(&Effect::ReadUndoables(gpu.clone())));
+    let effects = update(&mut state, Message::Undoables(gpu, limit()));
     assert!(matches!(effects.first(), Some(Effect::Preflight(_))), "{effects:?}");
     let mut settings = [Setting::default(); 4];
     settings[2].watts = 250.0;
@@ -241,6 +247,7 @@ fn the_last_change_can_be_taken_back_with_one_key() {
     assert!(screen.contains("250 W → 700 W"), "{screen}");
     // Another GPU has nothing to undo.
     press(&mut state, "\u{1b}↑u");
+    update(&mut state, Message::Undoables(support::Rig::id(1), Vec::new()));
     assert!(matches!(state.overlay(), Overlay::None));
 }
 

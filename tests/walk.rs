@@ -22,6 +22,7 @@ use acting::Setting;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use kgtop::actions::{Change, Outcome, Plan, Progress, Refusal, RefusalKind, Target};
 use kgtop::app::{Effect, Message, Mode, Overlay, Replay, Settings, State, update};
+use kgtop::model::GpuId;
 use kgtop::ui::Theme;
 use kgtop::units::{Mono, Wall};
 use std::collections::VecDeque;
@@ -128,6 +129,8 @@ struct Walk {
     theme: Theme,
     /// What was carried out.
     log: Vec<Change>,
+    /// What takes it back, by GPU.
+    undo: Vec<(GpuId, Change)>,
     /// What else the runtime was asked for that has to do with actions.
     wanted: Vec<&'static str>,
     refused_pastes: usize,
@@ -152,6 +155,7 @@ impl Walk {
             answers: VecDeque::new(),
             theme: Theme::embedded("dark").unwrap(),
             log: Vec::new(),
+            undo: Vec::new(),
             wanted: Vec::new(),
             refused_pastes: 0,
         }
@@ -198,7 +202,7 @@ impl Walk {
             }
         }
         // What was asked of this host comes soon.
-        while let Some(Message::Preflight(_)) = self.answers.front() {
+        while let Some(Message::Preflight(_) | Message::Undoables(..)) = self.answers.front() {
             let answer = self.answers.pop_front().unwrap();
             self.send(answer);
         }
@@ -384,6 +388,13 @@ impl Walk {
                     assert!(by_key && !self.is_root, "{words:?}");
                     self.send(Message::SudoEnded { text: "through sudo: done".into() });
                 }
+                Effect::ReadUndoables(gpu) => {
+                    self.wanted.push("undoables");
+                    let of_gpu =
+                        self.undo.iter().filter(|(of, _)| *of == gpu).map(|(_, change)| change.clone());
+                    let changes = of_gpu.collect();
+                    self.answers.push_front(Message::Undoables(gpu, changes));
+                }
                 Effect::HoldCollector(_) => self.wanted.push("hold"),
                 _ => {}
             }
@@ -430,6 +441,7 @@ impl Walk {
         let Target::Gpu { uuid, .. } = &plan.target else { return };
         let place = (0..self.rig.gpus).find(|index| &*support::Rig::id(*index).0 == uuid.as_str()).unwrap();
         let setting = &mut self.settings[place as usize];
+        self.undo.extend(plan.undo.clone().map(|change| (support::Rig::id(place), change)));
         match &plan.change {
             Change::PowerLimit { milliwatts } => setting.watts = *milliwatts as f32 / 1_000.0,
             Change::Persistence { on } => setting.persistence = *on,

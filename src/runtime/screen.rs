@@ -2,7 +2,7 @@
 
 use super::demo;
 use super::feed::{Command, Feed, FeedEvent};
-use super::hands::{self, Hands, HandsEvent};
+use super::hands::{Hands, HandsEvent};
 use super::log::Log;
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
@@ -150,7 +150,10 @@ impl Loop {
                             // Whoever else reads the terminal would take the password's letters.
                             drop(input);
                             let mut said = String::new();
-                            away(&guard, &mut screen, || said = hands::sudo(&words))?;
+                            let hands = self.hands.as_ref();
+                            away(&guard, &mut screen, || {
+                                said = hands.map_or_else(String::new, |hands| hands.sudo(&words));
+                            })?;
                             input = EventStream::new();
                             let told = update(&mut self.state, Message::SudoEnded { text: said });
                             told.into_iter().try_for_each(|effect| self.carry_out(effect))?;
@@ -184,6 +187,7 @@ impl Loop {
     fn hands_messages(&self, event: HandsEvent) -> Vec<Message> {
         let message = match event {
             HandsEvent::Preflight(preflight) => Message::Preflight(preflight),
+            HandsEvent::Undoables(gpu, changes) => Message::Undoables(gpu, changes),
             HandsEvent::Progress(progress) => Message::ActProgress(progress),
             HandsEvent::Ended(outcome) => Message::ActEnded(outcome),
         };
@@ -239,6 +243,11 @@ impl Loop {
             Effect::Preflight(wanted) => {
                 if let Some(hands) = &self.hands {
                     hands.preflight(wanted);
+                }
+            }
+            Effect::ReadUndoables(gpu) => {
+                if let Some(hands) = &self.hands {
+                    hands.undoables(gpu);
                 }
             }
             Effect::Act(confirmed) => {
