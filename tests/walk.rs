@@ -234,7 +234,7 @@ impl Walk {
 
     fn key(&mut self) -> KeyEvent {
         if let Some(character) = self.planned.pop_front() {
-            let Event::Key(key) = acting::key(character) else { unreachable!() };
+            let Event::Key(key) = acting::key(character) else { panic!("not a sample") };
             return key;
         }
         let often = if self.state.acts() { 2 } else { 5 };
@@ -274,7 +274,7 @@ impl Walk {
 
     /// Now and then the hands know what they do: to a plan, or to its confirmation, right or wrong.
     fn plan_ahead(&mut self) {
-        let keys = match (&self.state.overlay(), self.asked()) {
+        let keys = match (&self.state.overlay(), self.witness.asked.clone()) {
             (Overlay::Plan(_), Some(Asked::Key)) => "y".to_owned(),
             (Overlay::Plan(_), Some(Asked::YesNo)) => {
                 self.dice.pick(&["y\n", "\n", "ny\n", "y\u{1b}"]).to_string()
@@ -302,7 +302,9 @@ impl Walk {
         if self.state.acts() {
             self.send(Message::Tick(self.now, Wall(0)));
         }
-        self.witness.screen = if self.state.is_armed() { self.screen() } else { String::new() };
+        // Only these can confirm anything: the screen is drawn no oftener than it is looked at.
+        let may = self.state.is_armed() && matches!(key.code, KeyCode::Enter | KeyCode::Char('y'));
+        self.witness.screen = if may { self.screen() } else { String::new() };
         if matches!(self.state.overlay(), Overlay::None) {
             self.witness.steps = 0;
         }
@@ -316,7 +318,7 @@ impl Walk {
 
     /// Keys all at once, as a paste in a terminal that does not mark it: the runtime sees that more are there.
     fn burst(&mut self) {
-        let mut keys: Vec<char> = match self.asked() {
+        let mut keys: Vec<char> = match self.witness.asked.clone() {
             Some(Asked::Typed(target)) => target.chars().chain(['\n']).collect(),
             _ => "y\ny\n".chars().collect(),
         };
@@ -327,14 +329,14 @@ impl Walk {
                 self.send(Message::Hasty);
                 self.witness.asked = None;
             } else {
-                let Event::Key(key) = acting::key(keys[place]) else { unreachable!() };
+                let Event::Key(key) = acting::key(keys[place]) else { panic!("not a sample") };
                 self.press(key);
             }
         }
     }
 
     fn paste(&mut self) {
-        let pasted = match self.asked() {
+        let pasted = match self.witness.asked.clone() {
             Some(Asked::Typed(target)) => target,
             _ => (*self.dice.pick(&["y", "y\n", "250\n", "19:00", "a\r\ny\r"])).to_owned(),
         };

@@ -167,7 +167,7 @@ async fn follow(mut child: Child, plan: &str, sender: &Sender<HandsEvent>) -> Op
 
 /// sudo of the machine that is looked at.
 fn sudo_below(root: &Root) -> Option<PathBuf> {
-    let base = root.directory().unwrap_or(Path::new("/"));
+    let base = root.directory().unwrap_or_else(|| Path::new("/"));
     SUDO.iter().map(|path| base.join(path.trim_start_matches('/'))).find(|path| path.exists())
 }
 

@@ -30,7 +30,7 @@ impl Default for Setting {
 
 /// The sample of that second, with the settings as they are.
 pub fn sample(rig: &Rig, second: u64, settings: &[Setting]) -> Record {
-    let Record::Sample(mut sample) = rig.sample(second) else { unreachable!() };
+    let Record::Sample(mut sample) = rig.sample(second) else { panic!("not a sample") };
     for (gpu, setting) in sample.gpus.iter_mut().zip(settings) {
         if let Some(health) = &mut gpu.health {
             health.value.power_limit_set = Ok(Watts(setting.watts));
