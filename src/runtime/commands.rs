@@ -176,6 +176,7 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        zfs_tools: global.zfs_tools.clone(),
         own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
@@ -211,6 +212,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
     arguments.extend(place_arguments(global, config));
+    if let Some(tools) = &global.zfs_tools {
+        arguments.extend(["--zfs-tools".into(), tools.into()]);
+    }
     if let Some(file) = &global.config {
         arguments.extend(["--config".into(), file.into()]);
     }
