@@ -155,8 +155,8 @@ pub struct ModelUse {
     pub files: u64,
     /// Files of weights that the model has; absent where no store knows it.
     pub files_of_model: Reading<u64>,
-    /// Bytes of the files that the process has.
-    pub size: Bytes,
+    /// Bytes of the files that the process has; absent where no store knows them.
+    pub size: Reading<Bytes>,
     /// Sum of the file positions (`/proc/PID/fdinfo`), for files that are read.
     pub position: Reading<Bytes>,
     /// Mapped bytes that are resident (`/proc/PID/smaps`), for files that are mapped.
