@@ -10,7 +10,7 @@ pub use watch::UseWatcher;
 
 use super::mounts::Mounts;
 use super::scan::FileIndex;
-use crate::model::{Absence, HostProcess, ModelAccess, ModelUse, ProcessKey, Reading};
+use crate::model::{Absence, ModelAccess, ModelUse, ProcessKey, Reading};
 use crate::sources::processes::ProcessReader;
 use crate::sources::root::{Identity, Root};
 use crate::units::{Bytes, Mono};
@@ -74,14 +74,15 @@ struct Held {
 
 impl Uses {
     /// All uses by `processes`, those that are not looked at this time as they were.
-    pub(super) fn look(&mut self, look: &Look<'_>, processes: &[HostProcess]) -> Vec<ModelUse> {
-        self.known.retain(|key, _| processes.iter().any(|process| process.key == *key));
+    pub(super) fn look(&mut self, look: &Look<'_>, processes: &[ProcessKey]) -> Vec<ModelUse> {
+        self.known.retain(|key, _| processes.contains(key));
+        let mut reader = ProcessReader::new(look.root.clone());
         let mut all = Vec::new();
-        for process in processes.iter().filter(|process| process.key.start > 0) {
+        for key in processes.iter().filter(|key| key.start > 0) {
             let new = Known { first: look.now, ..Known::default() };
-            let known = self.known.entry(process.key).or_insert(new);
+            let known = self.known.entry(*key).or_insert(new);
             if look.now >= known.next {
-                look.process(process, known);
+                look.process(*key, known, &mut reader);
             }
             all.extend(known.uses.iter().cloned());
         }
@@ -90,41 +91,36 @@ impl Uses {
 }
 
 impl Look<'_> {
-    fn process(&self, process: &HostProcess, known: &mut Known) {
-        let pid = process.key.pid;
-        // The PID may be another's by now.
-        let same = |process: &HostProcess| {
-            let now = ProcessReader::new(self.root.clone()).read(&[pid]);
-            now.first().is_some_and(|now| now.key == process.key)
+    fn process(&self, key: ProcessKey, known: &mut Known, reader: &mut ProcessReader) {
+        // The PID may be another's by now, or become it while its files are read.
+        let mut state =
+            || reader.read(&[key.pid]).into_iter().find(|now| now.key == key).map(|now| now.state);
+        let Some(before) = state() else {
+            (known.uses, known.mapped) = (Vec::new(), Vec::new());
+            return;
         };
-        let mut uses = self.open_files(process.key);
-        if self.now >= known.maps_next && process.state != Ok('D') {
-            let mapped = self.mappings(process.key, !known.mapped.is_empty());
-            let grows =
-                mapped.iter().map(|each| &each.resident).ne(known.mapped.iter().map(|each| &each.resident));
+        let mut uses = self.open_files(key);
+        if self.now >= known.maps_next && before != Ok('D') {
+            let mapped = self.mappings(key, !known.mapped.is_empty());
+            let resident =
+                |uses: &[ModelUse]| uses.iter().map(|each| each.resident.clone()).collect::<Vec<_>>();
+            let grows = resident(&mapped) != resident(&known.mapped);
             known.mapped = mapped;
             let young = self.now.since(known.first) < NEW_FOR;
-            known.maps_next = self.now.plus(if grows || young && known.mapped.is_empty() {
-                MAPS_EVERY
-            } else {
-                MAPS_SELDOM
-            });
+            let soon = grows || young && known.mapped.is_empty();
+            known.maps_next = self.now.plus(if soon { MAPS_EVERY } else { MAPS_SELDOM });
         }
         for mapped in &known.mapped {
             // A file that is mapped is often open as well; reading goes through the mapping then.
             uses.retain(|open: &ModelUse| open.path != mapped.path);
             uses.push(mapped.clone());
         }
-        if !uses.is_empty() {
-            let read = self.read_by(pid);
-            uses.iter_mut().for_each(|each| each.read.clone_from(&read));
-        }
-        if !same(process) {
+        if state().is_none() {
             (known.uses, known.mapped) = (Vec::new(), Vec::new());
             return;
         }
-        let busy =
-            self.now.since(known.first) < NEW_FOR || uses.iter().any(|each| each.access == ModelAccess::Open);
+        let open = uses.iter().any(|each| each.access == ModelAccess::Open);
+        let busy = self.now.since(known.first) < NEW_FOR || open;
         known.next = self.now.plus(if busy { LOOK_EVERY } else { LOOK_SELDOM });
         known.uses = uses;
     }
@@ -151,6 +147,10 @@ impl Look<'_> {
             let Some(held) = self.held(identity.ok(), &target) else { continue };
             let position = self.field(&format!("/proc/{}/fdinfo/{number}", key.pid), "pos:");
             self.add(&mut uses, key, held, ModelAccess::Open, position.map(Bytes), &mut files);
+        }
+        if !uses.is_empty() {
+            let read = self.read_by(key.pid);
+            uses.iter_mut().for_each(|each| each.read.clone_from(&read));
         }
         uses
     }
@@ -226,6 +226,7 @@ impl Look<'_> {
         };
         uses.push(ModelUse {
             key,
+            at: self.now,
             path: held.path,
             name: held.name,
             access,

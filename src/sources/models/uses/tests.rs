@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-fn process(pid: u32, start: u64, state: char) -> HostProcess {
-    let key = ProcessKey { pid, start };
-    HostProcess { key, state: Ok(state), cpu_ns: Ok(0), resident: Ok(Bytes(0)) }
+const SERVER: ProcessKey = ProcessKey { pid: 4_711, start: 77 };
+
+fn write_stat(directory: &Path, state: char) {
+    let stat = format!("4711 (llama-server) {state} 1 {}", "0 ".repeat(17)) + "77" + &" 0".repeat(30);
+    fs::write(directory.join("proc/4711/stat"), stat).unwrap();
 }
 
 /// A machine with one model in a store, and a process 4711 of which nothing is open yet.
@@ -25,8 +27,7 @@ fn machine(directory: &Path) -> Root {
     symlink("pid:[4026531836]", directory.join("proc/self/ns/pid")).unwrap();
     let mounts = "40 22 0:40 / /models rw,noatime - zfs rpool/ai/models rw\n";
     fs::write(directory.join("proc/self/mountinfo"), mounts).unwrap();
-    let stat = format!("4711 (llama-server) S 1 {}", "0 ".repeat(17)) + "77" + &" 0".repeat(30);
-    fs::write(proc.join("stat"), stat).unwrap();
+    write_stat(directory, 'S');
     Root::open(directory).unwrap()
 }
 
@@ -35,10 +36,10 @@ fn scanned(root: &Root) -> (Arc<FileIndex>, Vec<StoredModel>) {
     (scanned.index, scanned.store.models)
 }
 
-fn look(uses: &mut Uses, root: &Root, index: &FileIndex, now: Mono, process: &HostProcess) -> Vec<ModelUse> {
+fn look(uses: &mut Uses, root: &Root, index: &FileIndex, now: Mono, process: ProcessKey) -> Vec<ModelUse> {
     let mounts = Mounts::read(root);
     let look = Look { root, index, mounts: &mounts, now, enter: &|_| true };
-    uses.look(&look, std::slice::from_ref(process))
+    uses.look(&look, &[process])
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_file_that_is_read_has_a_position_and_its_dataset() {
     symlink("/dev/null", proc.join("fd/0")).unwrap();
     fs::write(proc.join("fdinfo/7"), "pos:\t500000\nflags:\t0100000\n").unwrap();
     fs::write(proc.join("io"), "rchar: 600000\nwchar: 1\n").unwrap();
-    let found = look(&mut Uses::default(), &root, &index, Mono(1), &process(4711, 77, 'R'));
+    let found = look(&mut Uses::default(), &root, &index, Mono(1), SERVER);
     let [one] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&one.path, &*one.name, one.access), (&models[0].path, "tiny", ModelAccess::Open));
     assert_eq!((one.position.clone(), one.size.clone()), (Ok(Bytes(500_000)), Ok(Bytes(2_000_000))));
@@ -59,7 +60,9 @@ fn a_file_that_is_read_has_a_position_and_its_dataset() {
     assert_eq!(one.mount.as_deref(), Ok("rpool/ai/models"));
     assert_eq!(one.read, Ok(Bytes(600_000)));
     // Another process that got the PID has nothing of it.
-    assert!(look(&mut Uses::default(), &root, &index, Mono(1), &process(4711, 78, 'R')).is_empty());
+    assert!(
+        look(&mut Uses::default(), &root, &index, Mono(1), ProcessKey { start: 78, ..SERVER }).is_empty()
+    );
 }
 
 #[test]
@@ -80,17 +83,17 @@ fn a_mapping_is_found_by_device_and_inode_and_what_is_resident_at_the_next_look(
     let smaps = format!("{}Rss:    100 kB\n{other}Rss:   9999 kB\n{}Rss:    50 kB\n", line(1), line(2));
     fs::write(proc.join("smaps"), smaps).unwrap();
     let mut uses = Uses::default();
-    let server = process(4711, 77, 'S');
-    let found = look(&mut uses, &root, &index, Mono(1), &server);
+    let found = look(&mut uses, &root, &index, Mono(1), SERVER);
     assert_eq!((found.len(), found[0].access, found[0].files), (1, ModelAccess::Mapped, 1));
     assert_eq!(found[0].resident, Err(Absence::NotRequested));
     let later = Mono(1).plus(MAPS_EVERY);
-    let found = look(&mut uses, &root, &index, later, &server);
+    let found = look(&mut uses, &root, &index, later, SERVER);
     assert_eq!(found[0].resident, Ok(Bytes(150 * 1_024)));
     assert_eq!((&*found[0].name, found[0].size.clone()), ("tiny", Ok(Bytes(2_000_000))));
     // In uninterruptible sleep its memory lock is not asked for.
     fs::write(proc.join("smaps"), "").unwrap();
-    let found = look(&mut uses, &root, &index, later.plus(MAPS_EVERY), &process(4711, 77, 'D'));
+    write_stat(directory.path(), 'D');
+    let found = look(&mut uses, &root, &index, later.plus(MAPS_EVERY), SERVER);
     assert_eq!(found[0].resident, Ok(Bytes(150 * 1_024)));
 }
 
@@ -126,7 +129,7 @@ fn a_process_that_does_not_answer_does_not_stop_the_others() {
     };
     let mut watcher = UseWatcher::new(root, clock, Duration::from_millis(200));
     for _ in 0..6_000 {
-        if let Some(found) = watcher.poll(&[process(4711, 77, 'S')], &index, (clock.mono)()) {
+        if let Some(found) = watcher.poll(&[SERVER], &index, (clock.mono)()) {
             assert_eq!(found.len(), 1);
             assert_eq!(watcher.blocked(), ["/proc/4711/maps"]);
             return;

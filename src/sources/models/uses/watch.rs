@@ -1,7 +1,7 @@
 //! The looks at processes, on a thread that may be given up.
 
 use super::{Look, Uses};
-use crate::model::{HostProcess, ModelUse};
+use crate::model::{ModelUse, ProcessKey};
 use crate::sources::lane::{Lane, LaneState};
 use crate::sources::models::mounts::Mounts;
 use crate::sources::models::scan::FileIndex;
@@ -45,7 +45,7 @@ impl UseWatcher {
     /// Begins to look at `processes` unless a look is under way; gives what the last one found. Never blocks.
     pub fn poll(
         &mut self,
-        processes: &[HostProcess],
+        processes: &[ProcessKey],
         index: &Arc<FileIndex>,
         now: Mono,
     ) -> Option<Vec<ModelUse>> {
