@@ -8,6 +8,7 @@ pub mod kernel_log;
 pub mod limits;
 pub mod loading;
 pub mod names;
+pub mod storage;
 pub mod topology;
 pub mod verdict;
 pub mod xid;

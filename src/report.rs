@@ -7,6 +7,7 @@ mod csv;
 mod events;
 mod fit;
 mod json;
+mod models;
 mod object;
 mod prometheus;
 mod text;

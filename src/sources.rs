@@ -2,11 +2,13 @@
 //! captured or made-up machine reads like the live one.
 
 pub mod containers;
+pub mod disks;
 pub mod holders;
 pub mod host;
 pub mod kernel_log;
 pub mod lane;
 pub mod models;
+pub mod mounts;
 pub mod nvml;
 pub mod pci;
 pub mod processes;

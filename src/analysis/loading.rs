@@ -19,7 +19,8 @@ pub fn sentence(load: &ModelLoad, process: Option<&Process>) -> Option<String> {
     let from = usage.mount.as_ref().map_or_else(|_| String::new(), |mount| format!(" from {mount}"));
     let rate = load.rate.as_ref().map_or_else(|_| String::new(), |rate| format!(" at {rate}"));
     let part = load.done.as_ref().map_or_else(|_| String::new(), |part| format!(", {part} read"));
-    let left = load.left.as_ref().map_or_else(|_| String::new(), |left| format!(", {} left", format_age(*left)));
+    let left =
+        load.left.as_ref().map_or_else(|_| String::new(), |left| format!(", {} left", format_age(*left)));
     Some(format!("{who} is loading {}{from}{rate}{part}{left}", usage.name))
 }
 

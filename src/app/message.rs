@@ -136,6 +136,8 @@ pub enum Effect {
     Suspend,
     /// Tell the source what is looked at.
     Demand(Demand),
+    /// List the snapshots of a dataset; `None` calls that off.
+    ListSnapshots(Option<std::sync::Arc<str>>),
     /// Put text into the terminal's clipboard (OSC 52).
     Copy(String),
     /// Replace the source by the demo of that name (empty: the first).

@@ -15,14 +15,16 @@ const NAME: &str = "models";
 const USE_PATIENCE: Duration = Duration::from_secs(2);
 /// The list is handed over again after this time: whoever joins the stream in its middle waits no longer for it.
 const HAND_OVER_AGAIN: Duration = Duration::from_secs(60);
+/// For so long after the start what was found is taken over at once, not at the next round: a snapshot that is asked
+/// for once ends with the second sample.
+const FIRST_LOOKS: Duration = Duration::from_secs(3);
+const LOOK_SOON: Duration = Duration::from_millis(50);
 
 /// The models' part of the board.
 #[derive(Default)]
 pub(super) struct Parts {
     store: Option<Grouped<ModelStore>>,
     uses: Option<Grouped<Vec<ModelUse>>>,
-    /// The stores were looked through once.
-    complete: bool,
 }
 
 impl Parts {
@@ -34,11 +36,6 @@ impl Parts {
     /// The uses, if they were looked at.
     pub(super) fn take_uses(&mut self) -> Option<Grouped<Vec<ModelUse>>> {
         self.uses.take()
-    }
-
-    /// Whether the stores were looked through once.
-    pub(super) const fn complete(&self) -> bool {
-        self.complete
     }
 }
 
@@ -52,17 +49,20 @@ fn follow(root: &Root, folders: Vec<String>, shared: &Shared) {
     // A captured machine is not the one whose environment this is.
     let variable = |name: &str| if root.is_live() { std::env::var(name).ok() } else { None };
     let environment = StoreEnvironment::read(variable);
-    let mut scanner =
-        ModelScanner::new(root.clone(), environment, folders, shared.clock, SCAN_PATIENCE);
+    let mut scanner = ModelScanner::new(root.clone(), environment, folders, shared.clock, SCAN_PATIENCE);
     let mut watcher = UseWatcher::new(root.clone(), shared.clock, USE_PATIENCE);
     let mut index: Arc<FileIndex> = Arc::default();
     let mut store: Option<ModelStore> = None;
     let mut handed_over = Mono(0);
     let mut had_uses = false;
     let mut had_trouble = false;
-    let mut round = 0;
+    let (start, mut round) = ((shared.clock.mono)(), 0);
     loop {
-        round = shared.next_round(round);
+        let now = (shared.clock.mono)();
+        round = match now.since(start) < FIRST_LOOKS {
+            true => shared.round_or_deadline(round, now.plus(LOOK_SOON)),
+            false => shared.next_round(round),
+        };
         let now = (shared.clock.mono)();
         let scanned = scanner.poll(now);
         let changed = scanned.is_some_and(|scanned| {
@@ -80,7 +80,6 @@ fn follow(root: &Root, folders: Vec<String>, shared: &Shared) {
         shared.post(|board| {
             if due {
                 board.models.store = store.clone().map(|value| Grouped { at: now, value });
-                board.models.complete |= store.as_ref().is_some_and(|store| store.complete);
             }
             if let Some(value) = uses {
                 // An empty list is said once.

@@ -14,13 +14,22 @@ pub struct Demand {
     pub pcie_throughput: bool,
     /// State and errors of each NVLink.
     pub links: bool,
+    /// Kernel statistics of ZFS, block devices; the ZFS tools more often.
+    pub storage: bool,
 }
 
 impl Demand {
     /// Everything: for a recording or a one-off snapshot.
     #[must_use]
     pub const fn all() -> Self {
-        Self { gpm: true, counters: true, process_utilization: true, pcie_throughput: true, links: true }
+        Self {
+            gpm: true,
+            counters: true,
+            process_utilization: true,
+            pcie_throughput: true,
+            links: true,
+            storage: true,
+        }
     }
 
     /// What either of the two wants.
@@ -32,6 +41,7 @@ impl Demand {
             process_utilization: self.process_utilization || other.process_utilization,
             pcie_throughput: self.pcie_throughput || other.pcie_throughput,
             links: self.links || other.links,
+            storage: self.storage || other.storage,
         }
     }
 }

@@ -162,6 +162,8 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        model_paths: config.model_paths.clone(),
+        zfs_tools: global.zfs_tools.clone(),
         parent: child,
         let_sleep,
         samples: None,
@@ -188,6 +190,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
     arguments.extend(place_arguments(global, config));
+    if let Some(tools) = &global.zfs_tools {
+        arguments.extend(["--zfs-tools".into(), tools.into()]);
+    }
     if let Some(file) = &global.config {
         arguments.extend(["--config".into(), file.into()]);
     }

@@ -220,6 +220,7 @@ impl Loop {
     fn carry_out(&mut self, effect: Effect) -> Result<()> {
         match effect {
             Effect::Demand(demand) => self.command(Command::Demand(demand)),
+            Effect::ListSnapshots(dataset) => self.command(Command::ListSnapshots(dataset)),
             Effect::RestartCollector => self.command(Command::Restart),
             Effect::ReplayPause(paused) => self.command(Command::Pause(paused)),
             Effect::ReplaySpeed(speed) => self.command(Command::Speed(speed)),

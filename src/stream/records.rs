@@ -142,6 +142,7 @@ object!(Sample {
     gpus => "gpus",
     processes => "processes",
     host => "host",
+    storage => "storage",
     sources => "sources",
     cost => "cost",
 });

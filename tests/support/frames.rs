@@ -6,8 +6,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     unreachable_pub,
+    dead_code,
     missing_docs,
-    reason = "a test that cannot go on says so by a panic"
+    reason = "a test that cannot go on says so by a panic; each test uses a part"
 )]
 
 use kgtop::app::{Message, Mode, Settings, State, update};
@@ -284,6 +285,7 @@ impl Rig {
             wall,
             gpus: (0..count).map(|index| self.gpu(index, second, mono)).collect(),
             processes: Some(Grouped { at: mono, value: processes.collect() }),
+            storage: None,
             host: Some(Grouped { at: mono, value: host }),
             sources: vec![
                 source("nvml", nvml, ""),

@@ -41,6 +41,7 @@ fn gpu(events: ClockEvents, change: impl FnOnce(&mut GpuInfo, &mut Fast, &mut Li
         wall: Wall(0),
         gpus: vec![sample],
         processes: None,
+        storage: None,
         host: None,
         sources: Vec::new(),
         cost: None,

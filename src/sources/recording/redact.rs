@@ -1,5 +1,7 @@
 //! Replacing what tells a machine, its users and their work.
 
+mod storage;
+
 use crate::model::{
     Container, GpuId, Header, Inventory, ProcessFacts, Reading, Record, Sample, SourceStatus, StuckCall,
 };
@@ -35,6 +37,7 @@ impl Redactor {
                 event.text = self.text(&event.text);
             }
             Record::CallStuck(call) => self.stuck(call),
+            Record::Snapshots(batch) => storage::batch(self, batch),
             Record::Gap(_) | Record::Bye(_) => {}
         }
         record
@@ -103,6 +106,9 @@ impl Redactor {
                 }
             }
         }
+        if let Some(storage) = &mut sample.storage {
+            storage::sample(self, storage);
+        }
         for SourceStatus { reason, .. } in &mut sample.sources {
             *reason = self.text(reason);
         }
@@ -127,7 +133,7 @@ impl Redactor {
         }
     }
 
-    fn replace(&mut self, kind: &'static str, text: &mut Arc<str>) {
+    pub(super) fn replace(&mut self, kind: &'static str, text: &mut Arc<str>) {
         if text.is_empty() || (kind == "user" && &**text == "root") {
             return;
         }

@@ -1,8 +1,8 @@
 //! Models of a scenario: `[[model]]` tables, and the processes that load them.
 
 use crate::model::{
-    Absence, Geometry, Grouped, KvCache, ModelAccess, ModelFormat, ModelShape, ModelStore, ModelUse, ProcessKey,
-    StoreKind, StorePlace, StoredModel, Unfinished,
+    Absence, Geometry, Grouped, KvCache, ModelAccess, ModelFormat, ModelShape, ModelStore, ModelUse,
+    ProcessKey, StoreKind, StorePlace, StoredModel, Unfinished,
 };
 use crate::units::{Bytes, Mono, Wall};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const GB: f64 = 1e9;
 
 /// A model as it is written.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelSpec {
     name: String,
@@ -69,7 +69,7 @@ pub(super) struct ModelSpec {
 }
 
 /// A process that has it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UseSpec {
     pid: u32,
@@ -86,7 +86,7 @@ struct UseSpec {
     files: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoreName {
     #[default]
@@ -95,7 +95,7 @@ enum StoreName {
     Folder,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FormatName {
     #[default]
