@@ -11,6 +11,7 @@
 
 #[path = "support/storage.rs"]
 mod storage;
+#[allow(dead_code, reason = "shared with the other frame tests")]
 #[path = "support/frames.rs"]
 mod support;
 

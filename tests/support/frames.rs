@@ -6,9 +6,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     unreachable_pub,
-    dead_code,
     missing_docs,
-    reason = "a test that cannot go on says so by a panic; each test uses a part"
+    reason = "a test that cannot go on says so by a panic"
 )]
 
 use kgtop::app::{Message, Mode, Settings, State, update};
@@ -285,7 +284,6 @@ impl Rig {
             wall,
             gpus: (0..count).map(|index| self.gpu(index, second, mono)).collect(),
             processes: Some(Grouped { at: mono, value: processes.collect() }),
-            storage: None,
             host: Some(Grouped { at: mono, value: host }),
             sources: vec![
                 source("nvml", nvml, ""),
@@ -294,6 +292,7 @@ impl Rig {
                 source("pci", SourceState::Ok, ""),
             ],
             cost: None,
+            ..Sample::default()
         }))
     }
 

@@ -408,7 +408,7 @@ const CASES: &[Case] = &[
         gpu: None,
         cause_change: |record, at| pool(record, at, &Pool { capacity: 60, available: 0, ..Pool::default() }),
         near_change: |record, at| {
-            pool(record, at, &Pool { capacity: 79, available: 1 << 30, ..Pool::default() })
+            pool(record, at, &Pool { capacity: 79, available: 1 << 30, ..Pool::default() });
         },
         ..CASE
     },
@@ -416,7 +416,7 @@ const CASES: &[Case] = &[
         rule: "zfs_read_amplification",
         gpu: None,
         cause_change: |record, at| {
-            pool(record, at, &Pool { read: (7_000_000, 1_700_000_000), ..Pool::default() })
+            pool(record, at, &Pool { read: (7_000_000, 1_700_000_000), ..Pool::default() });
         },
         // As much from the disks, in large reads.
         near_change: |record, at| {
