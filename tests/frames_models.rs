@@ -10,6 +10,7 @@
 )]
 
 #[path = "support/frames.rs"]
+#[allow(dead_code, reason = "shared with the other frame tests")]
 mod support;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
@@ -115,7 +116,7 @@ fn a_broken_and_unfinished_download_says_so() {
 fn whether_the_selected_model_fits() {
     let mut state = models(30);
     press(&mut state, &[KeyCode::Home, KeyCode::Down, KeyCode::Char('f')]);
-    assert!(matches!(state.overlay, Overlay::Notice { .. }));
+    assert!(matches!(state.overlay(), Overlay::Notice { .. }));
     check("models-fit", &state, 120, 40);
     check("models-fit", &state, 80, 24);
     let screen = shows(&state, 120, 40);
@@ -129,7 +130,7 @@ fn the_process_names_its_model() {
     let screen = shows(&state, 200, 60);
     assert!(screen.contains("loading meta-llama/Llama-3.1-70B-Instruct"), "{screen}");
     assert!(screen.contains("llama3.2:3b"), "{screen}");
-    press(&mut state, &[KeyCode::Enter]);
+    press(&mut state, &[KeyCode::Home, KeyCode::Enter]);
     let screen = shows(&state, 120, 40);
     assert!(
         screen.contains("model") && screen.contains("at 3.10 GB/s (file position), 1 of 30 files"),
@@ -150,7 +151,7 @@ fn the_json_names_models_and_the_files_of_a_process() {
     assert_eq!(llama["parameters"], 70_553_706_496_u64);
     assert_eq!(llama["kv_bytes_per_token_f16"], 327_680);
     assert_eq!(llama["processes"], serde_json::json!([4_711]));
-    assert_eq!(llama["absent"]["last_used"], "failed");
+    assert_eq!(llama["absent"]["last_used"], "not_supported");
     let process =
         json["processes"].as_array().unwrap().iter().find(|process| process["pid"] == 4_711).unwrap();
     let files = &process["model_files"][0];

@@ -203,7 +203,7 @@ impl Pass<'_> {
 
     fn last_used(&self, found: &Found, notes_reads: bool) -> Reading<Wall> {
         if !notes_reads {
-            return Err(Absence::failed(0, "the file system does not note reads (noatime)"));
+            return Err(Absence::NotSupported);
         }
         let accessed = found.weights.iter().map(|file| self.job.cache.accessed(&file.stat)).max();
         accessed.map(|ns| Wall(ns / 1_000)).ok_or(Absence::NotSupported)

@@ -201,7 +201,7 @@ impl ModelSpec {
             last_used: self
                 .last_used_hours
                 .map(|hours| Wall(start.0.saturating_sub((hours * 3.6e9) as i64)))
-                .ok_or_else(|| Absence::failed(0, "the file system does not note reads (noatime)")),
+                .ok_or(Absence::NotSupported),
             mount: Ok(self.mount.as_str().into()),
             file_system: Ok(self.file_system.as_str().into()),
         }

@@ -12,6 +12,7 @@ use crate::ui::widgets::{Align, Column, Pen};
 use crate::ui::words;
 use crate::units::{Bytes, format_age};
 use ratatui::layout::{Position, Rect};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 #[derive(Clone, Copy)]
@@ -30,15 +31,15 @@ enum Id {
 }
 
 const COLUMNS: [Column<Id>; 11] = [
-    column(Id::Name, "model", (16, 44), 0, Align::Left),
+    column(Id::Name, "model", (20, 48), 0, Align::Left),
     column(Id::Parameters, "params", (7, 7), 2, Align::Right),
-    column(Id::Type, "type", (7, 12), 1, Align::Left),
+    column(Id::Type, "type", (7, 10), 1, Align::Left),
     column(Id::Size, "size", (8, 8), 0, Align::Right),
     column(Id::Cache, "KV/token", (8, 8), 5, Align::Right),
     column(Id::Context, "context", (9, 9), 7, Align::Right),
     column(Id::Used, "read", (9, 9), 4, Align::Right),
-    column(Id::By, "used by", (10, 22), 3, Align::Left),
-    column(Id::On, "on", (10, 24), 6, Align::Left),
+    column(Id::By, "used by", (17, 24), 3, Align::Left),
+    column(Id::On, "on", (15, 24), 6, Align::Left),
     column(Id::Store, "store", (12, 12), 8, Align::Left),
     column(Id::User, "user", (8, 8), 9, Align::Left),
 ];
@@ -46,12 +47,22 @@ const COLUMNS: [Column<Id>; 11] = [
 /// Sentences above the list, at most.
 const SENTENCES: usize = 3;
 /// Lines of the detail, where there is room for it.
-const DETAIL: u16 = 9;
+const DETAIL: u16 = 10;
 /// From this height on there is a detail.
 const WITH_DETAIL: u16 = 16;
 
 /// What stands above the list: what is loading, else where was looked.
-fn above(snapshot: &Snapshot, store: &ModelStore) -> Vec<(String, Role)> {
+fn above(snapshot: &Snapshot, store: &ModelStore, columns: u16) -> Vec<(String, Role)> {
+    let sentences = said(snapshot, store);
+    let lines = sentences.into_iter().flat_map(|(text, role)| {
+        let lines = wrapped(&text, columns.max(1)).into_iter().enumerate();
+        // What goes on stands beside the text, not below the mark.
+        lines.map(move |(nth, line)| (if nth == 0 { line } else { format!("  {line}") }, role))
+    });
+    lines.collect()
+}
+
+fn said(snapshot: &Snapshot, store: &ModelStore) -> Vec<(String, Role)> {
     let loading = loading::sentences(snapshot, &snapshot.storage.loads);
     let more = loading.len().saturating_sub(SENTENCES);
     let mut lines: Vec<(String, Role)> =
@@ -93,7 +104,7 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
         pen.text(area.x, area.y, area.width, "the stores of models are being looked for", Role::Muted);
         return;
     };
-    let lines = above(snapshot, store);
+    let lines = above(snapshot, store, area.width);
     let parts = parts(area, lines.len());
     for (y, (text, role)) in (parts.above.y..parts.above.bottom()).zip(&lines) {
         pen.text(area.x, y, area.width, text, *role);
@@ -123,7 +134,7 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
 
 pub(super) fn row_at(state: &State, snapshot: &Snapshot, area: Rect, position: Position) -> Option<usize> {
     let store = state.models_shown()?;
-    let parts = parts(area, above(snapshot, store).len());
+    let parts = parts(area, above(snapshot, store, area.width).len());
     let selected = state.selected_model(&store.models);
     Table::new(parts.table, &COLUMNS, selected, store.models.len()).row_at(position, store.models.len())
 }
@@ -261,10 +272,10 @@ fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<(String, Role)> {
         if model.files == 1 { "" } else { "s" }
     );
     if model.on_disk < model.size {
-        size.push_str(&format!(", {} on disk", model.on_disk));
+        let _never = write!(size, ", {} on disk", model.on_disk);
     }
     if model.unreferenced.0 > 0 {
-        size.push_str(&format!(", {} of it in no revision", model.unreferenced));
+        let _never = write!(size, ", {} of it in no revision", model.unreferenced);
     }
     lines.push(say("size", size));
     let at = match (&model.mount, &model.file_system) {
@@ -272,6 +283,11 @@ fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<(String, Role)> {
         _ => String::new(),
     };
     lines.push(say("path", format!("{}{at}", model.path)));
+    let read = match &model.last_used {
+        Ok(at) => ago(snapshot, at.0),
+        Err(_) => "not known: the file system does not note reads (atime off)".to_owned(),
+    };
+    lines.push(say("last read", read));
     if let Some(revision) = &model.revision {
         lines.push(say("revision", revision.to_string()));
     }
