@@ -68,7 +68,7 @@ static KEYS: Context = Context {
             "call the listing of snapshots off, or close it",
             Intent::CloseSnapshots
         ),
-        bind!([ch('f')], "f", "fit", "whether the selected model fits into the GPUs", Intent::ShowFit),
+        bind!([ch('F')], "F", "fit", "whether the selected model fits into the GPUs", Intent::ShowFit),
         bind!([ch('s')], "s", "order", "datasets by activity, or by name", Intent::ToggleOrder),
         bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
         bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),

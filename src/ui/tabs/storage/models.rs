@@ -264,7 +264,10 @@ fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<(String, Role)> {
         }
         Err(absence) => format!("not known: {absence}"),
     };
-    lines.push(say("KV cache", cache));
+    // One header that cannot be read is said once.
+    if shape.kv.is_ok() || shape.kv.as_ref().err() != shape.weights.as_ref().err() {
+        lines.push(say("KV cache", cache));
+    }
     let mut size = format!(
         "{} in {} file{} of weights",
         model.size,
