@@ -2,6 +2,7 @@
 //! with their source; catalogues are data in `assets/`.
 
 pub mod clock_events;
+pub mod doctor;
 pub mod events;
 pub mod fit;
 pub mod kernel_log;

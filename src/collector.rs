@@ -5,8 +5,10 @@
 //! driver call may never return, and the process leaves by [`leave`](crate::sources::nvml::leave).
 
 mod assemble;
+mod audit_log;
 mod board;
 mod control;
+mod doctor;
 mod driver;
 mod gpu;
 mod host;
@@ -49,6 +51,8 @@ pub struct Options {
     pub root: Root,
     /// The library to load; `None` is `libnvidia-ml.so.1`.
     pub library: Option<PathBuf>,
+    /// The user's own audit log, beside root's.
+    pub own_audit: Option<PathBuf>,
     /// Whether NVML is to be loaded at all (a captured root has none).
     pub use_nvml: bool,
     /// Folders of models to look through besides the usual places.
@@ -80,9 +84,11 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     driver::start(options, &shared);
     host::start(&options.root, &shared);
     kernel_log::start(&options.root, &shared, &out);
+    audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
     topology::start(&options.root, &shared);
     models::start(&options.root, &options.model_paths, &shared);
     storage::start(&options.root, options.zfs_tools.as_deref(), &shared, &out);
+    doctor::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;

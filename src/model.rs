@@ -10,6 +10,7 @@ mod derive;
 mod event;
 mod group;
 mod history;
+mod host_file;
 mod inventory;
 mod models;
 mod process;
@@ -29,6 +30,7 @@ pub use group::{
     ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
 pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond, Track};
+pub use host_file::{HostFile, HostFiles};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
 pub use models::{
     LOADING_BYTES_PER_SECOND, ModelAccess, ModelFormat, ModelLoad, ModelStore, ModelUse, RateSource,

@@ -4,8 +4,11 @@
 //! (text), or left out (Prometheus). `storage` and `events` are in the JSON only when a snapshot has them.
 
 mod csv;
+mod doctor;
 mod events;
+mod findings;
 mod fit;
+mod history;
 mod json;
 mod models;
 mod object;
@@ -14,8 +17,11 @@ mod text;
 mod topology;
 
 pub use csv::csv;
+pub use doctor::{doctor_json, doctor_text, explain_json, explain_text};
 pub use events::{event_json, events_json, events_text, explain_sxid, explain_throttle, explain_xid};
+pub use findings::findings_text;
 pub use fit::{fit_json, fit_text};
+pub use history::history_csv;
 pub use json::json;
 pub use prometheus::prometheus;
 pub use text::text;

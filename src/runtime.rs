@@ -1,10 +1,12 @@
 //! The wiring: which command does what, the one `select!` loop, the collector's process, and the clocks.
 
 mod act;
+mod bundle;
 mod child;
 mod clock;
 mod commands;
 mod demo;
+mod doctor;
 mod events;
 mod feed;
 mod fit;

@@ -7,6 +7,7 @@
 
 pub mod control;
 mod groups;
+mod host_files;
 mod json;
 mod leaves;
 mod models;
@@ -132,6 +133,7 @@ pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     objects.extend(groups::objects());
     objects.extend(topology::objects());
     objects.extend(storage::objects());
+    objects.extend(host_files::objects());
     objects.extend(models::objects());
     objects
 }

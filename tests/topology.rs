@@ -117,10 +117,7 @@ impl Machine {
             wall: Wall(0),
             gpus: gpus.collect(),
             processes: Some(Grouped { at, value: hosts.collect() }),
-            storage: None,
-            host: None,
-            sources: Vec::new(),
-            cost: None,
+            ..Sample::default()
         };
         deriver.push(Record::Sample(Box::new(sample))).unwrap()
     }

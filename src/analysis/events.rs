@@ -151,7 +151,9 @@ impl EventLog {
     /// began or went on with.
     pub fn push(&mut self, raw: &RawEvent, snapshot: Option<&Snapshot>) -> Option<u64> {
         let when = When::of(raw);
-        if matches!(raw.source, EventSource::Kmsg | EventSource::Journal) && raw.at.0 != 0 {
+        if matches!(raw.source, EventSource::Kmsg | EventSource::Journal | EventSource::Action)
+            && raw.at.0 != 0
+        {
             if raw.at <= self.known_until {
                 return None;
             }

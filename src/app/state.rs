@@ -5,6 +5,7 @@ use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
+use crate::analysis::events::Incident;
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
     DatasetTracks, DatasetView, Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory,
@@ -274,6 +275,17 @@ impl State {
     #[must_use]
     pub fn checkpoint(&self) -> Deriver {
         self.deriver.clone()
+    }
+
+    /// Name of the machine that the records come from.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        self.header.as_ref().map(|header| &*header.host.hostname).filter(|name| !name.is_empty())
+    }
+
+    /// What the kernel log told, the oldest first.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.events.log.incidents()
     }
 
     /// Whether the screen stands still at an older snapshot.

@@ -49,6 +49,7 @@ impl Assembler {
             processes: board.processes.take(),
             host: Some(Grouped { at: now, value: host }),
             storage: storage(&mut board),
+            host_files: board.host_files.take(),
             sources: board.source_list(),
             cost: Some(self.cost(&board)),
         };

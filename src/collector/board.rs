@@ -1,8 +1,8 @@
 //! The board on which the threads post what they read and from which a tick takes it.
 
 use crate::model::{
-    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostProcess, PciDevice, ProcessFacts, SourceState,
-    SourceStatus, StuckCall,
+    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostFiles, HostProcess, PciDevice, ProcessFacts,
+    SourceState, SourceStatus, StuckCall,
 };
 use crate::model::{Demand, Reading};
 use crate::sources::nvml::{CallSlot, Session};
@@ -51,6 +51,8 @@ pub(super) struct Board {
     pub(super) storage: super::storage::Parts,
     /// The host's side of the GPU processes.
     pub(super) processes: Option<Grouped<Vec<HostProcess>>>,
+    /// Files of the host, for the doctor.
+    pub(super) host_files: Option<Grouped<HostFiles>>,
     /// Static facts of the GPU processes.
     pub(super) facts: BTreeMap<crate::model::ProcessKey, ProcessFacts>,
     /// Whether the host's PIDs are visible.

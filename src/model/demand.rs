@@ -16,6 +16,8 @@ pub struct Demand {
     pub links: bool,
     /// Kernel statistics of ZFS, block devices; the ZFS tools more often.
     pub storage: bool,
+    /// Files of the host that the doctor judges.
+    pub host_files: bool,
 }
 
 impl Demand {
@@ -29,6 +31,7 @@ impl Demand {
             pcie_throughput: true,
             links: true,
             storage: true,
+            host_files: true,
         }
     }
 
@@ -42,6 +45,7 @@ impl Demand {
             pcie_throughput: self.pcie_throughput || other.pcie_throughput,
             links: self.links || other.links,
             storage: self.storage || other.storage,
+            host_files: self.host_files || other.host_files,
         }
     }
 }

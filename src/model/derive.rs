@@ -8,8 +8,8 @@ mod processes;
 mod storage;
 
 use super::{
-    Absence, DatasetKey, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostSample, HostView,
-    Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
+    Absence, DatasetKey, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample,
+    HostView, Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;
@@ -35,6 +35,7 @@ pub struct Deriver {
     storage: StorageFold,
     host: Option<Grouped<HostSample>>,
     host_cpu: Option<Reading<Percent>>,
+    host_files: Option<Arc<Grouped<HostFiles>>>,
     cost: Option<(Mono, SelfCost)>,
     stuck: Vec<StuckCall>,
     last_sample: Option<Mono>,
@@ -177,6 +178,9 @@ impl Deriver {
             self.take_host(host);
         }
         let storage = self.storage.push(sample.storage.take().map(|storage| *storage));
+        if let Some(files) = sample.host_files.take() {
+            self.host_files = Some(Arc::new(files));
+        }
         let cost_cpu = self.take_cost(now, sample.cost);
         Snapshot {
             header,
@@ -187,6 +191,7 @@ impl Deriver {
             interval,
             host: self.host_view(),
             storage,
+            host_files: self.host_files.clone(),
             sources: sample.sources,
             gpus,
             processes,

@@ -2,7 +2,7 @@
 
 use super::group::readings;
 use super::{
-    Absence, Buffers, Counters, Fast, Gpm, Grouped, Header, Health, HostProcess, Inventory, Live,
+    Absence, Buffers, Counters, Fast, Gpm, Grouped, Header, Health, HostFiles, HostProcess, Inventory, Live,
     MigInstance, NvLink, ProcessList, ProcessUtilization, RawEvent, Reading, SnapshotBatch, StorageSample,
 };
 use crate::units::{Bytes, Mono, Wall};
@@ -89,6 +89,8 @@ pub struct Sample {
     pub host: Option<Grouped<HostSample>>,
     /// Pools, datasets, devices.
     pub storage: Option<Box<StorageSample>>,
+    /// Files of the host, for the doctor; only while asked for.
+    pub host_files: Option<Grouped<HostFiles>>,
     /// State of each source.
     pub sources: Vec<SourceStatus>,
     /// What collecting costs.

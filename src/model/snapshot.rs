@@ -2,8 +2,8 @@
 
 use super::{
     Buffers, Bye, Container, Counters, Fast, Gpm, GpuId, GpuInfo, GpuState, Grouped, Header, Health,
-    HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind, RawEvent,
-    Reading, SelfCost, SourceStatus, Storage, StuckCall,
+    HostFiles, HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind,
+    RawEvent, Reading, SelfCost, SourceStatus, Storage, StuckCall,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub stuck: Vec<StuckCall>,
     /// The newest raw events up to here, the oldest first.
     pub events: Arc<Vec<RawEvent>>,
+    /// Files of the host, as they were last read.
+    pub host_files: Option<Arc<Grouped<HostFiles>>>,
     /// Samples that were dropped on the way here, in all.
     pub missed: u64,
     /// What the collector costs, as it says.

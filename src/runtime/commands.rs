@@ -4,10 +4,10 @@ use super::feed::{self, Feed};
 use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, events, once, record};
+use super::{bundle, demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
+use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
 use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
@@ -59,6 +59,20 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Bundle { output, from, seconds, redact }) => {
+            let settings = settings(&config, clock)?;
+            let live = (collector_arguments(&global, &config), Duration::from_secs_f64(seconds));
+            let _root = root(&global)?;
+            let wanted = bundle::Wanted { output, redact };
+            match from {
+                Some(file) => bundle::of_recording(&file, settings, wanted, clock),
+                None => on_loop(async move { bundle::of_this_machine(live, settings, wanted, clock).await }),
+            }
+        }
+        Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
+        Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {
+            doctor::explain(&text.join(" "), format)
         }
         Some(Command::Explain { subject, code }) => events::explain(subject, &code),
     }
@@ -164,11 +178,20 @@ fn stream(
         library: config.nvml_lib.clone(),
         model_paths: config.model_paths.clone(),
         zfs_tools: global.zfs_tools.clone(),
+        own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
         samples: None,
     };
     collector::run(&options, clock, Box::new(std::io::stdout()))
+}
+
+/// The audit log of a user other than root. A captured machine has none.
+pub(super) fn own_audit(captured: bool) -> Option<PathBuf> {
+    if captured || rustix::process::geteuid().is_root() {
+        return None;
+    }
+    Some(directories::ProjectDirs::from("", "", "kgtop")?.state_dir()?.join("audit.jsonl"))
 }
 
 /// The arguments that say which machine is meant: a child needs them too.
@@ -262,7 +285,8 @@ fn once(
     let interval = config.interval;
     let mut text = String::new();
     on_loop(async {
-        let (snapshot, verdicts) = once::snapshot(feed::collector(arguments, clock), interval).await?;
+        let feed = feed::collector(arguments, clock);
+        let (snapshot, verdicts) = once::snapshot(feed, interval).await?;
         text = report(&snapshot, &verdicts);
         Ok(())
     })?;

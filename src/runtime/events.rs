@@ -1,11 +1,13 @@
 //! `kgtop events` and `kgtop explain`.
 
-use super::commands::Usage;
+use super::commands::{Usage, own_audit};
 use crate::analysis::events::EventLog;
 use crate::analysis::xid;
 use crate::cli::{ReportFormat, Subject};
 use crate::model::{EventSource, RawEvent};
 use crate::report;
+use crate::sources::audit_log::{AuditLog, ROOT_LOG};
+use crate::sources::host::host_info;
 use crate::sources::kernel_log::{Journal, Kmsg, Next, Saved, read_saved};
 use crate::sources::root::Root;
 use crate::units::Clock;
@@ -33,7 +35,14 @@ pub(super) fn events(
             bail!(Usage("--boot reads this machine's journal: not below --root".into()))
         }
         Some(boot) => journal(boot, &mut take, &mut skipped)?,
-        None if files.is_empty() => this_boot(root, clock, &mut take, &mut skipped)?,
+        None if files.is_empty() => {
+            let mut found = Vec::new();
+            this_boot(root, clock, &mut |event| found.push(event), &mut skipped)?;
+            own_actions(root, &mut found, &mut skipped);
+            // Two logs become one.
+            found.sort_by_key(|event| event.wall);
+            found.into_iter().for_each(&mut take);
+        }
         None => {}
     }
     for path in files {
@@ -51,6 +60,18 @@ pub(super) fn events(
         let _closed = std::io::stderr().write_all(format!("kgtop: {what}\n").as_bytes());
     }
     Ok(ExitCode::from(u8::from(!skipped.is_empty())))
+}
+
+/// What kgtop itself did in this boot.
+fn own_actions(root: &Root, found: &mut Vec<RawEvent>, skipped: &mut Vec<String>) {
+    let boot_id = host_info(root).boot_id;
+    let own = own_audit(!root.is_live()).map(|path| (Root::Live, path.display().to_string()));
+    for (root, path) in [(root.clone(), ROOT_LOG.to_owned())].into_iter().chain(own) {
+        match AuditLog::new(root, path.clone()).read_new(&boot_id) {
+            Ok(events) => found.extend(events),
+            Err(absence) => skipped.push(format!("{path}: {absence}")),
+        }
+    }
 }
 
 fn saved(path: &Path, clock: Clock, each: &mut dyn FnMut(RawEvent)) -> Result<Option<String>> {

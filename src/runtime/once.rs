@@ -1,8 +1,9 @@
-//! One derived snapshot, for `kgtop snapshot` and `kgtop export`.
+//! One derived snapshot, for `kgtop snapshot`, `kgtop export` and `kgtop doctor`.
 
 use super::feed::{Command, Feed, FeedEvent};
+use crate::analysis::events::{EventLog, Incident};
 use crate::analysis::{Judge, Verdict};
-use crate::model::{Demand, Deriver, Snapshot};
+use crate::model::{Demand, Deriver, Record, Snapshot};
 use color_eyre::eyre::{Result, bail};
 use std::time::Duration;
 
@@ -15,9 +16,20 @@ const APART: f64 = 0.5;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folds records until rates can be given.
-pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+pub(super) async fn snapshot(feed: Feed, interval: Duration) -> Result<(Snapshot, Vec<Verdict>)> {
+    snapshot_when(feed, interval, Duration::ZERO, |_| true).await
+}
+
+/// Folds records until rates can be given, `watched` has passed and the snapshot is `complete`.
+pub(super) async fn snapshot_when(
+    mut feed: Feed,
+    interval: Duration,
+    watched: Duration,
+    complete: impl Fn(&Snapshot) -> bool,
+) -> Result<(Snapshot, Vec<Verdict>)> {
     let mut deriver = Deriver::new();
     let mut judge = Judge::default();
+    let mut log = EventLog::default();
     let mut latest = None;
     let mut first = None;
     let mut complaint = String::new();
@@ -26,10 +38,16 @@ pub(super) async fn snapshot(mut feed: Feed, interval: Duration) -> Result<(Snap
         while let Some(event) = feed.events.recv().await {
             match event {
                 FeedEvent::Record(record) => {
+                    if let Record::Event(event) = &*record {
+                        log.push(event, latest.as_ref().map(|(snapshot, _)| snapshot));
+                    }
                     if let Some(snapshot) = deriver.push(*record) {
-                        let verdicts = judge.push(&snapshot);
+                        log.refresh(&snapshot);
+                        let incidents: Vec<&Incident> = log.incidents().collect();
+                        let verdicts = judge.push_with(&snapshot, &incidents);
                         let first = *first.get_or_insert(snapshot.mono);
-                        let enough = snapshot.mono.since(first) >= interval.mul_f64(APART);
+                        let seen = snapshot.mono.since(first);
+                        let enough = seen >= interval.mul_f64(APART).max(watched) && complete(&snapshot);
                         latest = Some((snapshot, verdicts));
                         if enough {
                             return;

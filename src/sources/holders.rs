@@ -21,11 +21,12 @@ impl DeviceFiles {
     ///
     /// # Errors
     /// When `/dev/nvidiaN` cannot be looked at: without it nobody can be found.
-    pub fn of(root: &Root, minor: u32, address: &str) -> Reading<Self> {
+    pub fn of(root: &Root, minor: u32, address: Option<&str>) -> Reading<Self> {
         let node = format!("/dev/nvidia{minor}");
         let mut files = BTreeMap::from([(root.identity(&node)?, node)]);
         // Without nvidia_drm there is no such directory.
-        let drm = root.list(&format!("/sys/bus/pci/devices/{address}/drm")).unwrap_or_default();
+        let drm = address.map(|address| root.list(&format!("/sys/bus/pci/devices/{address}/drm")));
+        let drm = drm.and_then(Result::ok).unwrap_or_default();
         for name in drm.into_iter().filter(|name| name.starts_with("card") || name.starts_with("renderD")) {
             let node = format!("/dev/dri/{name}");
             if let Ok(identity) = root.identity(&node) {

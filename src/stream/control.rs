@@ -19,13 +19,14 @@ pub enum Control {
 /// The groups of a demand by name.
 type Group = (&'static str, fn(&mut Demand) -> &mut bool);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("gpm", |demand| &mut demand.gpm),
     ("counters", |demand| &mut demand.counters),
     ("process_utilization", |demand| &mut demand.process_utilization),
     ("pcie_throughput", |demand| &mut demand.pcie_throughput),
     ("links", |demand| &mut demand.links),
     ("storage", |demand| &mut demand.storage),
+    ("host_files", |demand| &mut demand.host_files),
 ];
 
 /// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`,

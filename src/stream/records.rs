@@ -143,6 +143,7 @@ object!(Sample {
     processes => "processes",
     host => "host",
     storage => "storage",
+    host_files => "host_files",
     sources => "sources",
     cost => "cost",
 });

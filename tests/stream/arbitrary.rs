@@ -244,7 +244,9 @@ structs! {
     }
     Container { runtime id }
     HostProcess { key state cpu_ns resident }
-    Sample { sequence mono wall gpus processes host storage sources cost }
+    Sample { sequence mono wall gpus processes host storage host_files sources cost }
+    HostFiles { files pending }
+    HostFile { path lines names link mode uid gid device label }
     StorageSample { kernel status pools datasets disks filesystems senders models model_uses gpu_direct }
     ModelStore { places models complete left_out }
     StorePlace { kind path user models unfinished }

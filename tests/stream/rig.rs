@@ -202,6 +202,7 @@ impl Rig {
                 calls: second * 900,
                 call_ns: second * 40_000_000,
             }),
+            ..Sample::default()
         }
     }
 

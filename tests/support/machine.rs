@@ -97,6 +97,11 @@ impl Machine {
         std::fs::write(self.path("smi.mode"), mode).unwrap();
     }
 
+    /// What the driver says from now on.
+    pub(crate) fn driver_says(&self, more: &str) {
+        std::fs::write(self.path("scenario.toml"), format!("{ONE_H200}{more}")).unwrap();
+    }
+
     /// What the driver says from the moment on at which nvidia-smi has done its work.
     pub(crate) fn afterwards(&self, more: &str) {
         std::fs::write(self.path("after.toml"), format!("{ONE_H200}{more}")).unwrap();

@@ -119,6 +119,19 @@ fn an_event_set_and_the_log_tell_one_fault_once() {
 }
 
 #[test]
+fn actions_are_told_once_and_each_for_itself() {
+    let act = |seconds: f64, text: &str| RawEvent { source: EventSource::Action, ..raw(seconds, text) };
+    let mut log = EventLog::default();
+    log.push(&act(100.0, "power limit: done"), None);
+    log.push(&act(100.1, "power limit: done"), None);
+    log.restarted();
+    log.push(&act(100.0, "power limit: done"), None);
+    log.push(&act(200.0, "GPU reset: done"), None);
+    let told: Vec<_> = log.incidents().map(|incident| (incident.kind, incident.count)).collect();
+    assert_eq!(told, [(Kind::Action, 1); 3]);
+}
+
+#[test]
 fn a_log_that_is_read_anew_is_not_told_twice() {
     let (old, new) = (xid("79, GPU has fallen off the bus."), xid("62, halted"));
     let mut log = log(&[(100.0, &old)]);

@@ -35,17 +35,7 @@ fn gpu(events: ClockEvents, change: impl FnOnce(&mut GpuInfo, &mut Fast, &mut Li
     sample.live = Some(Grouped { at, value: live });
     let mut deriver = Deriver::new();
     deriver.push(Record::Inventory(Box::new(Inventory { gpus: vec![info], ..Inventory::default() })));
-    let sample = Sample {
-        sequence: 1,
-        mono: at,
-        wall: Wall(0),
-        gpus: vec![sample],
-        processes: None,
-        storage: None,
-        host: None,
-        sources: Vec::new(),
-        cost: None,
-    };
+    let sample = Sample { sequence: 1, mono: at, wall: Wall(0), gpus: vec![sample], ..Sample::default() };
     deriver.push(Record::Sample(Box::new(sample))).unwrap().gpus.remove(0)
 }
 

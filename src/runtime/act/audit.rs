@@ -7,6 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Modes of directory and log: what root did to the machine everybody on it may know, and every user's screen shows;
+/// what a user did is the user's.
+const ROOT_MODES: (u32, u32) = (0o755, 0o644);
+const USER_MODES: (u32, u32) = (0o700, 0o600);
+
 /// The log is moved to `.1` beyond this size; two files are kept.
 const ROTATE_AT: u64 = 8 << 20;
 
@@ -53,13 +58,15 @@ impl Audit {
     /// Opens the log, and moves one that is too long out of the way.
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
         let failed = |error| AuditError { path: path.to_owned(), error };
+        let (of_directory, of_file) =
+            if rustix::process::geteuid().is_root() { ROOT_MODES } else { USER_MODES };
         if let Some(directory) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+            DirBuilder::new().recursive(true).mode(of_directory).create(directory).map_err(failed)?;
         }
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > ROTATE_AT) {
             std::fs::rename(path, rotated(path)).map_err(failed)?;
         }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+        let file = OpenOptions::new().create(true).append(true).mode(of_file).open(path).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -81,7 +88,10 @@ impl Audit {
             plan: plan.clone(),
             outcome: outcome.cloned(),
         };
-        entry.summary = entry.words();
+        // One line tells a change that is over. What may take its time, or never end, is told when it begins, too.
+        if entry.phase == Phase::After || plan.change.takes_the_gpu_away() {
+            entry.summary = entry.words();
+        }
         let written = serde_json::to_vec(&entry).map_err(std::io::Error::from).and_then(|mut line| {
             line.push(b'\n');
             // One write: lines of two programs do not mix.

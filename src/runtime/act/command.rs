@@ -13,6 +13,7 @@ use crate::cli::{GlobalArgs, ScreenArgs};
 use crate::config::Config;
 use crate::runtime::act::facts::INTERVAL;
 use crate::runtime::commands::{self, Usage};
+use crate::sources::audit_log::ROOT_LOG;
 use crate::units::Clock;
 use color_eyre::eyre::{Context, Result, bail};
 use confirm::confirmed;
@@ -26,8 +27,7 @@ use std::process::ExitCode;
 const EXIT_REFUSED: u8 = 3;
 /// A plan is a few kB; more than this is none.
 const PLAN_LIMIT: u64 = 1 << 20;
-/// The audit log and the locks of root.
-const ROOT_AUDIT: &str = "var/log/kgtop/audit.jsonl";
+/// The locks of root.
 const ROOT_LOCKS: &str = "run/kgtop";
 
 /// Runs `kgtop act`.
@@ -66,10 +66,8 @@ pub(in crate::runtime) fn run(
 pub(in crate::runtime) fn place(global: &GlobalArgs, config: &Config) -> Result<Place> {
     let root = commands::root(global)?;
     let base = root.directory().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-    let of_root = base.join(ROOT_AUDIT);
-    let own = directories::ProjectDirs::from("", "", "kgtop")
-        .and_then(|directories| Some(directories.state_dir()?.join("audit.jsonl")))
-        .filter(|_| root.directory().is_none() && !rustix::process::geteuid().is_root());
+    let of_root = base.join(ROOT_LOG.trim_start_matches('/'));
+    let own = commands::own_audit(root.directory().is_some());
     let mut audits = vec![of_root.clone()];
     audits.extend(own.clone());
     Ok(Place {

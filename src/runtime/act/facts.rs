@@ -3,7 +3,7 @@
 
 use super::{Place, away, host};
 use crate::actions::{Change, GpuFacts, HostFacts, Plan, plan_gpu};
-use crate::model::Snapshot;
+use crate::model::{Snapshot, known};
 use crate::runtime::commands::on_loop;
 use crate::runtime::{feed, once};
 use crate::sources::holders::{self, DeviceFiles, Found};
@@ -49,17 +49,30 @@ pub(super) fn of_gpu(snapshots: &Snapshots, clock: Clock, uuid: &str) -> Result<
 
 /// Everybody who has the GPU open.
 pub(super) fn holders(root: &Root, gpu: &GpuFacts) -> Result<Found, String> {
-    let (Ok(minor), Some(address)) = (&gpu.minor, &gpu.address) else {
-        return Err("the number of the GPU's device file could not be read".to_owned());
-    };
+    holders_of(root, known(&gpu.minor), gpu.address.as_deref())
+}
+
+fn holders_of(root: &Root, minor: Option<u32>, address: Option<&str>) -> Result<Found, String> {
+    let minor = minor.ok_or_else(|| "the number of the GPU's device file could not be read".to_owned())?;
     let files =
-        DeviceFiles::of(root, *minor, address).map_err(|absence| format!("/dev/nvidia{minor}: {absence}"))?;
+        DeviceFiles::of(root, minor, address).map_err(|absence| format!("/dev/nvidia{minor}: {absence}"))?;
     Ok(holders::look(root, &files))
 }
 
 /// The host's facts with everybody who has the GPU open, kgtop's own processes left out: they leave by themselves.
-pub(super) fn with_holders(mut facts: HostFacts, root: &Root, gpu: &GpuFacts) -> HostFacts {
-    match holders(root, gpu) {
+pub(super) fn with_holders(facts: HostFacts, root: &Root, gpu: &GpuFacts) -> HostFacts {
+    with_holders_of(facts, root, known(&gpu.minor), gpu.address.as_deref())
+}
+
+/// The same for the GPU of that minor number. Without its address its DRM nodes are not known; who has those open is
+/// looked at before anything is sent.
+pub(super) fn with_holders_of(
+    mut facts: HostFacts,
+    root: &Root,
+    minor: Option<u32>,
+    address: Option<&str>,
+) -> HostFacts {
+    match holders_of(root, minor, address) {
         Ok(found) => {
             facts.fabric_manager = Some(found.fabric_manager);
             facts.proc_partial = found.partial;
@@ -71,15 +84,8 @@ pub(super) fn with_holders(mut facts: HostFacts, root: &Root, gpu: &GpuFacts) ->
     facts
 }
 
-/// Plans `change`; for one that takes the GPU away after a look at everybody who has it open. The way by which the
-/// command line and the screen make plans for GPUs.
-pub(in crate::runtime) fn plan(
-    root: &Root,
-    host: &HostFacts,
-    gpu: &GpuFacts,
-    change: Change,
-    clock: Clock,
-) -> Plan {
+/// Plans `change`; for one that takes the GPU away after a look at everybody who has it open.
+pub(super) fn plan(root: &Root, host: &HostFacts, gpu: &GpuFacts, change: Change, clock: Clock) -> Plan {
     let missing = away::missing_tool(root, clock, &change);
     let plan = if change.takes_the_gpu_away() {
         plan_gpu(gpu, &with_holders(host.clone(), root, gpu), change, (clock.mono)())

@@ -1,6 +1,6 @@
 //! What a plan on the screen needs of this host, read anew for each plan.
 
-use super::{host, signal};
+use super::{away, facts, host, signal};
 use crate::actions::{HostFacts, Outcome, Refusal, RefusalKind};
 use crate::app::actions::{Preflight, Wanted};
 use crate::sources::root::Root;
@@ -21,12 +21,17 @@ impl Reader {
 
     /// What a plan for what is wanted needs.
     pub(in crate::runtime) fn preflight(&self, wanted: &Wanted) -> Preflight {
-        let host = self.host();
+        let host = if wanted.change.takes_the_gpu_away() {
+            facts::with_holders_of(self.host(), &self.root, wanted.minor, None)
+        } else {
+            self.host()
+        };
         let nice = wanted.process.and_then(|key| signal::niceness(key.pid));
         let proof = wanted.process.map(|key| host::prove(&self.root, host::DEVICE_FILES, key.pid, key.start));
         let unproven = proof
             .and_then(Result::err)
-            .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() });
+            .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() })
+            .or_else(|| away::missing_tool(&self.root, self.clock, &wanted.change));
         Preflight { now: (self.clock.mono)(), host, nice, unproven }
     }
 }

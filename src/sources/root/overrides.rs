@@ -119,10 +119,11 @@ impl Overrides {
         self.files.get(path)
     }
 
-    /// Names of the links that stand in `root.toml` for the directory `path`.
+    /// Names of the links and device nodes that stand in `root.toml` for the directory `path`.
     pub(super) fn links_in<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
         let path = path.trim_end_matches('/');
-        self.files.iter().filter(|(_, entry)| entry.link.is_some()).filter_map(move |(file, _)| {
+        let invented = |entry: &Override| entry.link.is_some() || entry.device.is_some();
+        self.files.iter().filter(move |(_, entry)| invented(entry)).filter_map(move |(file, _)| {
             let (parent, name) = file.rsplit_once('/')?;
             (parent == path).then_some(name)
         })

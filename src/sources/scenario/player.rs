@@ -160,6 +160,7 @@ impl ScenarioPlayer {
             processes: self.group(t, self.host_processes(&truth)),
             host: self.group(t, self.host_sample(&truth.host)),
             storage: self.storage(&truth, t),
+            host_files: None,
             sources: self.sources(is_init_stuck),
             cost: Some(SelfCost {
                 cpu_ns: (t.as_secs_f64() * 1e9 * COST_PER_GPU * self.scenario.gpus().len() as f64) as u64,

@@ -1,0 +1,179 @@
+//! Health of the GPUs as the findings have it, the errors that the kernel log tells, and the log itself.
+
+use super::context::{counted, listed};
+use super::{Check, Context, Found, Layer, Need};
+use crate::analysis::events::Incident;
+use crate::analysis::kernel_log::Kind;
+use crate::analysis::{Severity, xid};
+use crate::model::{Absence, SourceState};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "gpus_answer",
+        layer: Layer::Health,
+        title: "GPUs answer",
+        needs: &[Need::Gpu, Need::Ours, Need::Nvml],
+        symptom: "nvidia-smi hangs, or: Unable to determine the device handle for GPU: GPU is lost",
+        run: |context| by_rules(context, &ANSWER, "every GPU answers"),
+    },
+    Check {
+        id: "memory_health",
+        layer: Layer::Health,
+        title: "ECC and row remapping",
+        needs: &[Need::Gpu, Need::Ours, Need::Nvml],
+        symptom: "CUDA error: uncorrectable ECC error encountered; losses that turn to NaN",
+        run: |context| {
+            by_rules(context, &MEMORY, "no uncorrected error since the driver loaded, nothing pending")
+        },
+    },
+    Check {
+        id: "link_health",
+        layer: Layer::Health,
+        title: "NVLink and PCIe errors",
+        needs: &[Need::Gpu, Need::Ours, Need::Nvml],
+        symptom: "NCCL hangs or is slow on one node of many",
+        run: |context| by_rules(context, &LINKS, "no link is down or has rising errors"),
+    },
+    Check {
+        id: "power_and_heat",
+        layer: Layer::Health,
+        title: "power and temperature",
+        needs: &[Need::Gpu, Need::Ours, Need::Nvml],
+        symptom: "Performance degrades over time",
+        run: |context| by_rules(context, &HEAT, "nothing but the power cap holds the clocks back"),
+    },
+    Check {
+        id: "xid_errors",
+        layer: Layer::Health,
+        title: "errors in the kernel log",
+        needs: &[],
+        symptom: "NVRM: Xid (PCI:0000:41:00): 79, GPU has fallen off the bus",
+        run: errors,
+    },
+    Check {
+        id: "kernel_log",
+        layer: Layer::KernelLog,
+        title: "kernel log readable",
+        needs: &[],
+        symptom: "dmesg: read kernel buffer failed: Operation not permitted",
+        run: kernel_log,
+    },
+];
+
+const ANSWER: [&str; 4] = ["gpu_lost", "gpu_stalled", "driver_stalled", "recovery_action"];
+const MEMORY: [&str; 7] = [
+    "uncorrected_ecc",
+    "uncontained_ecc",
+    "contained_ecc",
+    "sram_threshold_exceeded",
+    "row_remap_failed",
+    "row_remap_pending",
+    "page_retirement_pending",
+];
+const LINKS: [&str; 4] = ["nvlink_down", "nvlink_errors", "pcie_replays", "fatal_sxid"];
+const HEAT: [&str; 5] = [
+    "hw_thermal_slowdown",
+    "hw_power_brake",
+    "sw_thermal_slowdown",
+    "temperature_near_limit",
+    "power_cap_lowered",
+];
+
+/// What the findings of these rules come to: a critical one fails, a warning warns, information passes.
+fn by_rules(context: &Context<'_>, rules: &[&str], well: &str) -> Found {
+    let told: Vec<_> = context.verdicts.iter().filter(|verdict| rules.contains(&verdict.rule)).collect();
+    let worst = told.iter().map(|verdict| verdict.severity).max();
+    let summary = || {
+        let worse = told.iter().filter(|verdict| Some(verdict.severity) == worst);
+        listed(worse.map(|verdict| &verdict.summary))
+    };
+    let found = match worst {
+        Some(Severity::Critical) => Found::fail(summary()),
+        Some(Severity::Warning) => Found::warn(summary()),
+        Some(Severity::Info) | None => Found::pass(well),
+    };
+    let found = told.iter().fold(found, |found, verdict| found.seen(verdict.rule, verdict.evidence.clone()));
+    match told.first().filter(|_| worst > Some(Severity::Info)) {
+        Some(verdict) => found.advise(verdict.advice.clone()),
+        None => found,
+    }
+}
+
+/// Faults of GPU, switch and link; what an application did wrong is no fault of the machine.
+fn is_fault(incident: &Incident) -> bool {
+    let of_machine = match incident.kind {
+        Kind::Xid => incident.code.is_none_or(|code| !xid::APPLICATION.contains(&code)),
+        Kind::Sxid | Kind::OffBus | Kind::InitFailed => true,
+        Kind::Aer => incident.fatal == Some(true),
+        _ => false,
+    };
+    of_machine && !incident.user_space && incident.severity > Severity::Info
+}
+
+fn errors(context: &Context<'_>) -> Found {
+    let log = context.snapshot.sources.iter().find(|source| &*source.name == "kernel_log");
+    let readable = log.is_some_and(|source| source.state != SourceState::Unavailable);
+    let faults: Vec<&&Incident> = context.incidents.iter().filter(|incident| is_fault(incident)).collect();
+    let Some(worst) = faults.iter().map(|incident| incident.severity).max() else {
+        if !readable && context.incidents.is_empty() {
+            return Found::skip("the kernel log is not read here");
+        }
+        let others =
+            context.incidents.iter().filter(|incident| incident.kind == Kind::Xid && !incident.user_space);
+        let found = Found::pass(match others.clone().count() {
+            0 => "no error of a GPU in the kernel log".to_owned(),
+            count => format!("{} of applications, none of the machine", counted(count, "error")),
+        });
+        return others.take(3).fold(found, with_lines);
+    };
+    let named = listed(faults.iter().rev().take(3).map(|incident| match incident.pci {
+        Some(pci) => format!("{} ({pci})", incident.summary),
+        None => incident.summary.clone(),
+    }));
+    let found = if worst == Severity::Critical { Found::fail(named) } else { Found::warn(named) };
+    let found = faults.iter().rev().take(3).fold(found, |found, incident| with_lines(found, incident));
+    let advice = faults.iter().rev().find(|incident| incident.severity == worst);
+    let found = match advice {
+        Some(incident) => found.advise(incident.advice.clone()),
+        None => found,
+    };
+    let code = faults.iter().rev().find_map(|incident| incident.code.filter(|_| incident.kind == Kind::Xid));
+    match code {
+        Some(code) => found.fix(format!("kgtop explain xid {code}")).fix("kgtop events"),
+        None => found.fix("kgtop events"),
+    }
+}
+
+fn with_lines(found: Found, incident: &&Incident) -> Found {
+    let place = incident.source;
+    let place = match place {
+        crate::model::EventSource::Kmsg => "/dev/kmsg",
+        crate::model::EventSource::Journal => "journalctl -k",
+        crate::model::EventSource::File => "log",
+        crate::model::EventSource::Nvml => "NVML event",
+        crate::model::EventSource::Action => "kgtop",
+    };
+    incident.raw.iter().take(2).fold(found, |found, line| found.seen(place, &**line))
+}
+
+fn kernel_log(context: &Context<'_>) -> Found {
+    let Some(source) = context.snapshot.sources.iter().find(|source| &*source.name == "kernel_log") else {
+        return Found::skip("this stream has no kernel log");
+    };
+    let reason = if source.reason.is_empty() { "readable" } else { &*source.reason };
+    match source.state {
+        SourceState::Ok => Found::pass("kernel events are seen").seen("kernel_log", reason),
+        SourceState::Degraded => Found::pass("kernel events are seen, with gaps").seen("kernel_log", reason),
+        SourceState::Unavailable if context.in_container() => {
+            Found::skip(format!("a container does not see the host's kernel log ({reason})"))
+        }
+        SourceState::Unavailable
+            if context.file("/dev/kmsg").is_some_and(|file| file.lines == Err(Absence::NotSupported)) =>
+        {
+            Found::skip(format!("there is no kernel log here ({reason})"))
+        }
+        SourceState::Unavailable => Found::warn("kernel events are not seen")
+            .seen("kernel_log", reason)
+            .fix("sudo sysctl kernel.dmesg_restrict=0   # or run as root, or join the groups adm or systemd-journal"),
+    }
+}

@@ -1,0 +1,238 @@
+//! Device nodes and the driver's library.
+
+use super::context::{counted, listed};
+use super::version::of_library;
+use super::{Check, Context, Found, Layer, Need};
+use crate::analysis::kernel_log::Kind;
+use crate::model::{Absence, HostFile};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "device_nodes",
+        layer: Layer::Nodes,
+        title: "device nodes",
+        needs: &[Need::Files, Need::Gpu, Need::Ours],
+        symptom: "CUDA error 999 or 100 although nvidia-smi works; cuInit fails with unknown error",
+        run: nodes,
+    },
+    Check {
+        id: "node_permissions",
+        layer: Layer::Nodes,
+        title: "permission to open them",
+        needs: &[Need::Files, Need::Gpu, Need::Ours],
+        symptom: "Failed to initialize NVML: Insufficient Permissions; works only as root",
+        run: permissions,
+    },
+    Check {
+        id: "library_version",
+        layer: Layer::Library,
+        title: "library of the module's version",
+        needs: &[Need::Gpu, Need::Ours],
+        symptom: "Failed to initialize NVML: Driver/library version mismatch",
+        run: library,
+    },
+];
+
+/// `/dev/nvidia0`, and not `/dev/nvidiactl`.
+fn is_gpu(name: &str) -> bool {
+    name.strip_prefix("nvidia")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn nodes(context: &Context<'_>) -> Found {
+    if context.exists("/dev/dxg") && context.gpus().is_empty() {
+        return Found::pass("WSL: the GPUs are behind /dev/dxg").seen("/dev/dxg", "there");
+    }
+    if context.module_version().is_none() {
+        return Found::skip("the nvidia module is not loaded, and makes no nodes");
+    }
+    let Some(Ok(names)) = context.file("/dev").map(|file| &file.names) else {
+        return Found::skip("/dev could not be read");
+    };
+    let has = |wanted: &str| names.iter().any(|name| &**name == wanted);
+    let gpus = names.iter().filter(|name| is_gpu(name)).count();
+    let ours = context.bound_to("nvidia").count();
+    let mut missing: Vec<&str> =
+        ["nvidiactl", "nvidia-uvm"].into_iter().filter(|wanted| !has(wanted)).collect();
+    // A container is given some of the GPUs, or none.
+    if gpus == 0 || (gpus < ours && !context.in_container()) {
+        missing.push("nvidiaN of each GPU");
+    }
+    let seen =
+        |found: Found| found.seen("/dev", if names.is_empty() { "no nvidia*".into() } else { listed(names) });
+    if !missing.is_empty() {
+        let found = seen(Found::fail(format!("missing in /dev: {}", missing.join(", "))));
+        return if context.in_container() {
+            found.advise("Start the container with GPUs: docker run --gpus all, or a CDI device.")
+        } else {
+            found.fix("sudo nvidia-modprobe -c 0 -u").fix("sudo modprobe nvidia-uvm")
+        };
+    }
+    if let Some((node, wanted)) = wrong_number(context) {
+        let number =
+            node.device.as_ref().map_or_else(|_| "none".into(), |(major, minor)| format!("{major}:{minor}"));
+        return seen(Found::fail(format!("{} has another number than the driver's, {wanted}", node.path)))
+            .seen(node.path.to_string(), number)
+            .lines("/proc/devices", context.lines("/proc/devices"))
+            .fix(format!("sudo rm {} && sudo nvidia-modprobe -c 0 -u", node.path));
+    }
+    seen(Found::pass(format!("nodes of {}, control and unified memory are there", counted(gpus, "GPU"))))
+}
+
+/// A node that was left over from before the driver had another major number.
+fn wrong_number<'a>(context: &Context<'a>) -> Option<(&'a HostFile, u32)> {
+    context.lines("/proc/devices").iter().find_map(|(_, line)| {
+        let (major, name) = line.trim().split_once(' ')?;
+        let major: u32 = major.parse().ok()?;
+        let path = match name {
+            "nvidia-uvm" => "/dev/nvidia-uvm",
+            "nvidia" | "nvidia-frontend" => "/dev/nvidiactl",
+            _ => return None,
+        };
+        let node = context.file(path)?;
+        let (found, _) = *node.device.as_ref().ok()?;
+        (found != major).then_some((node, major))
+    })
+}
+
+/// The user that kgtop runs as, as `/proc/self/status` has it.
+struct Asking {
+    uid: u32,
+    groups: Vec<u32>,
+}
+
+fn asking(context: &Context<'_>) -> Option<Asking> {
+    let lines = context.lines("/proc/self/status");
+    let numbers = |name: &str| -> Vec<u32> {
+        let line = lines.iter().find(|(_, line)| line.starts_with(name));
+        line.map(|(_, line)| line.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect())
+            .unwrap_or_default()
+    };
+    // Real, effective, saved, file system: the second one counts.
+    let uid = *numbers("Uid:").get(1)?;
+    let mut groups = numbers("Groups:");
+    groups.extend(numbers("Gid:").get(1));
+    Some(Asking { uid, groups })
+}
+
+fn permissions(context: &Context<'_>) -> Found {
+    let names = context.names("/dev").iter();
+    let nodes: Vec<&HostFile> = names
+        .filter(|name| is_gpu(name) || matches!(&***name, "nvidiactl" | "nvidia-uvm"))
+        .filter_map(|name| context.file(&format!("/dev/{name}")))
+        .filter(|node| node.mode.is_ok())
+        .collect();
+    if nodes.is_empty() {
+        return Found::skip("there are no nodes to open");
+    }
+    let Some(asking) = asking(context) else {
+        return Found::skip("who asks could not be read (/proc/self/status)");
+    };
+    let describe = |node: &HostFile| {
+        let number = |reading: &crate::model::Reading<u32>| reading.as_ref().map_or(0, |value| *value);
+        format!("mode {:04o}, owner {}, group {}", number(&node.mode), number(&node.uid), number(&node.gid))
+    };
+    let closed: Vec<&&HostFile> = nodes.iter().filter(|node| !may_open(node, &asking)).collect();
+    let found = match closed.first() {
+        None => Found::pass(format!("user {} may open all {} nodes", asking.uid, nodes.len())),
+        Some(first) => {
+            let group = first.gid.as_ref().map_or(0, |group| *group);
+            let found = Found::fail(format!(
+                "user {} may not open {}",
+                asking.uid,
+                listed(closed.iter().map(|node| &*node.path))
+            ))
+            .lines("/proc/driver/nvidia/params", context.lines("/proc/driver/nvidia/params"));
+            let by_group = first.mode.as_ref().is_ok_and(|mode| mode & 0o060 == 0o060) && group != 0;
+            if by_group {
+                found.fix(format!("sudo usermod -aG \"$(getent group {group} | cut -d: -f1)\" \"$USER\"   # then log in again"))
+            } else {
+                found.fix(
+                    "echo 'options nvidia NVreg_DeviceFileMode=0666' | sudo tee /etc/modprobe.d/nvidia-device-files.conf",
+                )
+            }
+        }
+    };
+    let shown = if closed.is_empty() { nodes.iter().take(3).collect() } else { closed };
+    shown.into_iter().fold(found, |found, node| found.seen(node.path.to_string(), describe(node)))
+}
+
+fn may_open(node: &HostFile, asking: &Asking) -> bool {
+    let mode = node.mode.as_ref().map_or(0, |mode| *mode);
+    let bits = if asking.uid == 0 {
+        return true;
+    } else if node.uid == Ok(asking.uid) {
+        mode >> 6
+    } else if node.gid.as_ref().is_ok_and(|gid| asking.groups.contains(gid)) {
+        mode >> 3
+    } else {
+        mode
+    };
+    bits & 0o6 == 0o6
+}
+
+/// The library on disk, by where `libnvidia-ml.so.1` points: file and version.
+fn installed(context: &Context<'_>) -> Option<(String, String)> {
+    context.below("/").filter(|file| file.path.ends_with("/libnvidia-ml.so.1")).find_map(|file| {
+        let link = file.link.as_deref().ok()?;
+        Some((file.path.to_string(), of_library(link)?.to_owned()))
+    })
+}
+
+fn library(context: &Context<'_>) -> Found {
+    let driver = &context.snapshot.inventory.driver;
+    let Some(module) = context.module_version() else {
+        return Found::skip("the nvidia module is not loaded: there is no version to compare with");
+    };
+    // NVML puts the CUDA major in front: 13.580.159.04.
+    let told = driver
+        .nvml_version
+        .as_deref()
+        .ok()
+        .map(|version| ("nvmlSystemGetNVMLVersion".to_owned(), version.to_owned()));
+    let versions: Vec<(String, String)> = told.into_iter().chain(installed(context)).collect();
+    let wrong = versions.iter().find(|(_, version)| !version.ends_with(module));
+    let mismatch = |found: Found| {
+        found
+            .seen("/sys/module/nvidia/version", module)
+            .lines("/dev/kmsg", context.lines("/dev/kmsg").iter().filter(|(_, line)| line.contains("API mismatch")))
+            .advise("An update replaced the libraries under a loaded module. What runs goes on; nothing new starts.")
+            .fix("sudo lsof /dev/nvidia*   # stop what this names, then:")
+            .fix("sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   # or reboot")
+    };
+    if let Some((place, version)) = wrong {
+        return mismatch(
+            Found::fail(format!("the module is {module}, the library is {version}"))
+                .seen(place.clone(), version.clone()),
+        );
+    }
+    let logged =
+        context.incidents.iter().any(|incident| incident.kind == Kind::ApiMismatch && !incident.user_space);
+    if logged && driver.problem.is_some() {
+        return mismatch(Found::fail("the kernel log tells of a library of another version than the module"));
+    }
+    if let Some((place, version)) = versions.first() {
+        let found = Found::pass(format!("module and library are both {module}"))
+            .seen("/sys/module/nvidia/version", module)
+            .seen(place.clone(), version.clone());
+        return match (&driver.version, &driver.problem) {
+            (Err(Absence::Failed { text, .. }), Some(problem)) => {
+                Found { outcome: super::Outcome::Fail, summary: problem.to_string(), ..found }
+                    .seen("nvmlInit", &**text)
+            }
+            _ => found,
+        };
+    }
+    if context.lacks(Need::Files).is_some() {
+        return Found::skip("neither NVML nor the files of the host tell the library's version");
+    }
+    let looked = context.below("/usr/lib").any(|file| file.names.is_ok());
+    if !looked {
+        return Found::skip("no directory of libraries could be read");
+    }
+    Found::fail(format!("the module {module} is loaded, and libnvidia-ml.so.1 was not found"))
+        .seen("/usr/lib, /usr/lib64, /usr/lib/*-linux-gnu", "no libnvidia-ml.so.1")
+        .advise("Install the user-space package of the same version; a container needs the capability \"utility\".")
+        .fix("sudo dnf install nvidia-driver-cuda   # Debian: sudo apt install nvidia-smi libnvidia-ml1")
+        .fix("ldconfig -p | grep libnvidia-ml")
+}

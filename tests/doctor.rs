@@ -1,0 +1,454 @@
+//! The doctor, end to end: `kgtop doctor` on made-up machines, each broken in one way, and on twins that are nearly the
+//! same and well.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+#[path = "support/doctor_tree.rs"]
+mod doctor_tree;
+#[path = "support/stand_in.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+mod stand_in;
+
+use doctor_tree::{AUDIO, AUDIT, DRIVER, GPU, KERNEL, Tree};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+/// A report and the exit status.
+struct Report {
+    status: i32,
+    json: Value,
+}
+
+impl Report {
+    fn of(arguments: &[&str]) -> Self {
+        let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .args(["--interval", "0.2", "doctor", "--format", "json"])
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let json = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        Self { status: output.status.code().unwrap(), json }
+    }
+
+    fn of_tree(tree: &Tree) -> Self {
+        let directory = tree.write();
+        Self::of(&["--root", directory.path().to_str().unwrap()])
+    }
+
+    fn checks(&self) -> &[Value] {
+        self.json["checks"].as_array().unwrap()
+    }
+
+    /// The checks that fail or warn, the worst first.
+    fn told(&self) -> Vec<&str> {
+        let told =
+            self.checks().iter().filter(|check| matches!(check["outcome"].as_str(), Some("fail" | "warn")));
+        told.map(|check| check["check"].as_str().unwrap()).collect()
+    }
+
+    fn check(&self, id: &str) -> &Value {
+        self.checks().iter().find(|check| check["check"] == id).unwrap()
+    }
+}
+
+fn changed(change: impl FnOnce(&mut Tree) -> &mut Tree) -> Tree {
+    let mut tree = Tree::healthy();
+    change(&mut tree);
+    tree
+}
+
+/// The sick machine has this one diagnosis, with evidence, a fix and its exit status; of the twin nothing is told, and
+/// the same check passes.
+#[track_caller]
+fn diagnosed(
+    row: &str,
+    id: &str,
+    sick: impl FnOnce(&mut Tree) -> &mut Tree,
+    twin: impl FnOnce(&mut Tree) -> &mut Tree,
+) -> Value {
+    let report = Report::of_tree(&changed(sick));
+    assert_eq!(report.told(), [id], "{row}: {:#}", report.json);
+    let check = report.check(id);
+    let status = if check["outcome"] == "fail" { 2 } else { 1 };
+    assert_eq!(report.status, status, "{row}");
+    assert!(!check["evidence"].as_array().unwrap().is_empty(), "{row}: no evidence");
+    assert!(!check["fix"].as_array().unwrap().is_empty(), "{row}: no command");
+    let check = check.clone();
+
+    let report = Report::of_tree(&changed(twin));
+    assert_eq!(report.told(), [""; 0], "twin of {row}: {:#}", report.json);
+    assert_eq!(report.status, 0, "twin of {row}");
+    assert_eq!(report.check(id)["outcome"], "pass", "twin of {row}: {:#}", report.check(id));
+    check
+}
+
+#[test]
+fn a_machine_that_is_well_passes() {
+    let report = Report::of_tree(&Tree::healthy());
+    assert_eq!(report.told(), [""; 0], "{:#}", report.json);
+    assert_eq!(report.status, 0);
+    // What is claimed to be well was really looked at.
+    for id in [
+        "gpu_on_bus",
+        "driver_bound",
+        "module_loaded",
+        "module_built",
+        "module_signature",
+        "device_nodes",
+        "node_permissions",
+        "library_version",
+        "cuda_driver",
+        "cuda_visible_devices",
+        "iommu_groups",
+        "container_toolkit",
+        "cdi",
+        "docker",
+        "device_plugin",
+        "selinux_labels",
+        "selinux_denials",
+        "xid_errors",
+        "kernel_log",
+    ] {
+        assert_eq!(report.check(id)["outcome"], "pass", "{:#}", report.check(id));
+    }
+}
+
+// The guide's troubleshooting table, row by row.
+
+#[test]
+fn row_1_no_device_on_the_bus() {
+    diagnosed(
+        "no devices found: not on the bus",
+        "gpu_on_bus",
+        |tree| tree.unloaded().without(GPU).without(AUDIO),
+        // The sound of the card alone is no GPU; here the GPU is there too.
+        |tree| tree.driver(AUDIO, None),
+    );
+}
+
+#[test]
+fn row_1_driver_not_loaded() {
+    let check = diagnosed(
+        "no devices found: not loaded",
+        "module_loaded",
+        |tree| tree.unloaded(),
+        // Another module whose name begins like it changes nothing.
+        |tree| tree.file("/proc/modules", "nvidia_wmi_ec_backlight 1 0 - Live\nnvidia 1 0 - Live\n"),
+    );
+    assert_eq!(check["fix"][0], "sudo modprobe nvidia");
+}
+
+#[test]
+fn row_2_no_module_for_the_new_kernel() {
+    let new = "5.14.0-570.el9.x86_64";
+    let check = diagnosed(
+        "couldn't communicate with the driver",
+        "module_built",
+        |tree| tree.unloaded().file("/proc/sys/kernel/osrelease", new),
+        |tree| {
+            tree.file("/proc/sys/kernel/osrelease", new);
+            tree.on_disk(new);
+            tree.dkms(new);
+            tree
+        },
+    );
+    let text = check.to_string();
+    assert!(text.contains(new) && text.contains(KERNEL) && text.contains("kernel-devel"), "{text}");
+    assert!(text.contains("dkms autoinstall"), "{text}");
+}
+
+#[test]
+fn row_3_cuda_newer_than_the_driver_carries() {
+    fn newer(tree: &mut Tree) -> &mut Tree {
+        tree.file("/usr/local/cuda-13.0/version.json", "\"version\" : \"13.0.0\"\n");
+        tree.link("/usr/local/cuda", "/usr/local/cuda-13.0")
+    }
+    let check = diagnosed("CUDA and driver", "cuda_driver", newer, |tree| {
+        newer(tree).file("/usr/local/cuda-13.0/compat/libcuda.so.580.65.06", "")
+    });
+    assert!(check["summary"].as_str().unwrap().contains("580"), "{check:#}");
+    // 12.6 came with a newer driver than 550, and runs on it all the same.
+    let twin = Report::of_tree(&changed(|tree| tree.file("/usr/local/cuda-12.6/version.json", "\n")));
+    assert_eq!(twin.told(), [""; 0]);
+}
+
+#[test]
+fn row_3_cuda_visible_devices_empty() {
+    let check = diagnosed(
+        "no CUDA-capable device",
+        "cuda_visible_devices",
+        |tree| tree.file("/etc/environment", "LANG=C\nCUDA_VISIBLE_DEVICES=\"\"\n"),
+        |tree| tree.file("/etc/environment", "LANG=C\n#CUDA_VISIBLE_DEVICES=\nMY_CUDA_VISIBLE_DEVICES=\n"),
+    );
+    assert_eq!(check["evidence"][0]["place"], "/etc/environment:2");
+}
+
+#[test]
+fn row_6_iommu_group_that_is_not_whole() {
+    fn passed(tree: &mut Tree) -> &mut Tree {
+        tree.driver(GPU, Some("vfio-pci"))
+    }
+    let check = diagnosed("vfio group", "iommu_groups", passed, |tree| {
+        passed(tree);
+        tree.driver(AUDIO, Some("vfio-pci"));
+        // A bridge may keep its driver.
+        let bridge = "/sys/bus/pci/devices/0000:40:01.1";
+        tree.file(&format!("{bridge}/class"), "0x060400").driver(bridge, Some("pcieport"));
+        tree.file("/sys/kernel/iommu_groups/30/devices/0000:40:01.1", "")
+    });
+    assert!(check["summary"].as_str().unwrap().contains("0000:41:00.1"), "{check:#}");
+}
+
+#[test]
+fn row_7_container_toolkit_missing() {
+    fn without(tree: &mut Tree) -> &mut Tree {
+        for name in ["nvidia-ctk", "nvidia-container-runtime", "nvidia-container-runtime-hook"] {
+            tree.without(&format!("/usr/bin/{name}"));
+        }
+        tree.without("/etc/cdi").without("/etc/docker").without("/usr/bin/podman")
+    }
+    diagnosed("could not select device driver", "container_toolkit", without, |tree| {
+        // Docker finds the hook by itself: nothing stands in its configuration.
+        without(tree).file("/usr/bin/nvidia-container-runtime-hook", "")
+    });
+}
+
+#[test]
+fn row_8_no_device_plugin() {
+    let socket = "/var/lib/kubelet/device-plugins/nvidia-gpu.sock";
+    diagnosed(
+        "pods pending",
+        "device_plugin",
+        |tree| tree.without(socket),
+        |tree| tree.without(socket).file("/var/lib/kubelet/device-plugins/nvidia-mig-1g.10gb.sock", ""),
+    );
+}
+
+#[test]
+fn row_9_thermal_throttling() {
+    let on_stand_in = |set: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let scenario = directory.path().join("rig.toml");
+        let text = format!(
+            "title = \"One H100\"\nduration_seconds = 60\nend = \"stay\"\n[host]\ndriver = \"{DRIVER}\"\n[[gpu]]\n\
+             model = \"h100\"\nload = \"training\"\n[[at]]\nt = 0\ngpu = 0\n{set}\n"
+        );
+        std::fs::write(&scenario, text).unwrap();
+        let library = stand_in::stand_in_with(&[("KGTOP_STAND_IN", scenario.to_str().unwrap())]);
+        let root = Tree::healthy().write();
+        let root = root.path().to_str().unwrap();
+        Report::of(&["--root", root, "--nvml-lib", library.to_str().unwrap()])
+    };
+    let report = on_stand_in(
+        "throttle = [\"hw_slowdown\", \"hw_thermal_slowdown\"]\ntemperature = 92\nsm_clock = 990",
+    );
+    assert_eq!(report.told(), ["power_and_heat"], "{:#}", report.json);
+    assert_eq!(report.status, 2);
+    // Held below the power limit, as under any full load.
+    let report = on_stand_in("throttle = [\"sw_power_cap\"]\ntemperature = 68");
+    assert_eq!(report.told(), [""; 0], "{:#}", report.json);
+    assert_eq!(report.check("power_and_heat")["outcome"], "pass");
+}
+
+#[test]
+fn row_10_xid_in_the_kernel_log() {
+    let xid = "NVRM: Xid (PCI:0000:41:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.";
+    let check = diagnosed(
+        "Xid",
+        "xid_errors",
+        |tree| tree.kernel_log(&[xid]),
+        |tree| {
+            // What an application did wrong, and what somebody wrote into the log.
+            let application = "NVRM: Xid (PCI:0000:41:00): 13, pid=4711, name=python3, Graphics Exception: ESR 0x504730=0x0";
+            tree.records(&[(4, application), (14, xid), (6, "usb 1-1: says NVRM: Xid (PCI:0000:41:00): 79")])
+        },
+    );
+    assert_eq!(check["fix"][0], "kgtop explain xid 79");
+}
+
+fn denial(time: f64, rest: &str) -> String {
+    format!(
+        "type=AVC msg=audit({time:.3}:20): avc:  denied  {{ read write }} for  pid=12345 comm=\"python3\" {rest} tclass=chr_file"
+    )
+}
+
+const CONTAINER: &str =
+    "scontext=system_u:system_r:container_t:s0:c1,c2 tcontext=system_u:object_r:xserver_misc_device_t:s0";
+
+#[test]
+fn row_11_selinux_denial() {
+    let now = 1_767_225_600.0;
+    let log = |lines: &[String]| {
+        format!("{}\ntype=SERVICE_START msg=audit({now:.3}:99): res=success\n", lines.join("\n"))
+    };
+    let path = "path=\"/dev/nvidia0\" dev=\"devtmpfs\"";
+    let check = diagnosed(
+        "AVC denial",
+        "selinux_denials",
+        |tree| tree.file(AUDIT, &log(&[denial(now - 60.0, &format!("{path} {CONTAINER} permissive=0"))])),
+        |tree| {
+            tree.file(
+                AUDIT,
+                &log(&[
+                    denial(now - 60.0, &format!("{path} {CONTAINER} permissive=1")),
+                    denial(now - 200_000.0, &format!("{path} {CONTAINER} permissive=0")),
+                    denial(now - 60.0, &format!("path=\"/dev/dri/card0\" {CONTAINER} permissive=0")),
+                ]),
+            )
+        },
+    );
+    let text = check.to_string();
+    assert!(text.contains("container_use_devices") && text.contains("restorecon"), "{text}");
+    // Never a module that opens everything.
+    assert!(!text.contains("semodule") && !text.contains("audit2allow"), "{text}");
+}
+
+#[test]
+fn row_11_wrong_label() {
+    diagnosed(
+        "wrong label",
+        "selinux_labels",
+        |tree| tree.label("/dev/nvidia0", "system_u:object_r:device_t:s0"),
+        // Another user or level is no other type.
+        |tree| tree.label("/dev/nvidia0", "unconfined_u:object_r:xserver_misc_device_t:s0:c0.c1023"),
+    );
+}
+
+#[test]
+fn row_12_nouveau_has_the_gpu() {
+    let check = diagnosed(
+        "nouveau",
+        "driver_bound",
+        |tree| {
+            tree.unloaded().driver(GPU, Some("nouveau")).without("/etc/modprobe.d");
+            tree.file("/proc/modules", "nouveau 2424832 0 - Live 0x0\n")
+        },
+        |tree| tree.file("/etc/modprobe.d/nouveau.conf", "options nouveau modeset=0\n"),
+    );
+    let text = check.to_string();
+    assert!(
+        text.contains("blacklist nouveau") && text.contains("dracut --force") && text.contains("reboot"),
+        "{text}"
+    );
+}
+
+#[test]
+fn rows_4_5_and_8_leave_no_trace_and_are_explained() {
+    for (message, layer) in [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "health"),
+        ("This device cannot start. (Code 43)", "passthrough"),
+        ("0/4 nodes are available: 4 Insufficient nvidia.com/gpu.", "kubernetes"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .args(["doctor", "explain", "--format", "json", message])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["causes"][0]["layer"], layer, "{message}: {json:#}");
+    }
+}
+
+// Beyond the table.
+
+#[test]
+fn library_of_another_version() {
+    fn library<'a>(tree: &'a mut Tree, version: &str) -> &'a mut Tree {
+        tree.link("/usr/lib64/libnvidia-ml.so.1", &format!("libnvidia-ml.so.{version}"))
+    }
+    diagnosed(
+        "version mismatch",
+        "library_version",
+        |tree| library(tree, "550.144.03"),
+        |tree| library(tree, DRIVER),
+    );
+}
+
+#[test]
+fn nodes_that_this_user_may_not_open() {
+    let directory = Tree::healthy().write();
+    let toml = directory.path().join("root.toml");
+    let text = std::fs::read_to_string(&toml).unwrap();
+    let root = directory.path().to_str().unwrap();
+    std::fs::write(
+        &toml,
+        text.replace("mode = \"0666\"\nuid = 0\ngid = 0", "mode = \"0660\"\nuid = 0\ngid = 44"),
+    )
+    .unwrap();
+    assert_eq!(Report::of(&["--root", root]).told(), ["node_permissions"]);
+    // The user is in group 10.
+    std::fs::write(
+        &toml,
+        text.replace("mode = \"0666\"\nuid = 0\ngid = 0", "mode = \"0660\"\nuid = 0\ngid = 10"),
+    )
+    .unwrap();
+    assert_eq!(Report::of(&["--root", root]).told(), [""; 0]);
+}
+
+#[test]
+fn a_specification_for_an_older_driver() {
+    let specification = |driver: &str, node: &str| {
+        format!("kind: nvidia.com/gpu\n    - path: {node}\n    - hostPath: /usr/lib64/libcuda.so.{driver}\n")
+    };
+    let check = diagnosed(
+        "stale CDI",
+        "cdi",
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification("550.90.07", "/dev/nvidia0")),
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification(DRIVER, "/dev/nvidia0")),
+    );
+    assert_eq!(check["evidence"][0]["place"], "/etc/cdi/nvidia.yaml:3");
+    diagnosed(
+        "CDI of a GPU that is gone",
+        "cdi",
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification(DRIVER, "/dev/nvidia3")),
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification(DRIVER, "/dev/nvidiactl")),
+    );
+}
+
+#[test]
+fn a_module_that_secure_boot_refused() {
+    let refused = "nvidia: Loading of unsigned module is rejected";
+    diagnosed(
+        "Secure Boot",
+        "module_signature",
+        |tree| tree.unloaded().kernel_log(&[refused]),
+        // A module whose signature is missing taints the kernel, and is loaded all the same.
+        |tree| {
+            tree.kernel_log(&[
+                "nvidia: module verification failed: signature and/or required key missing - tainting kernel",
+            ])
+        },
+    );
+}
+
+#[test]
+fn a_tree_without_anything_says_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = Report::of(&["--root", directory.path().to_str().unwrap()]);
+    assert_eq!(report.status, 3, "{:#}", report.json);
+    assert_eq!(report.told(), [""; 0]);
+}
+
+#[test]
+fn a_driver_file_that_hangs_is_named_and_the_rest_is_judged() {
+    let directory = Tree::healthy().write();
+    let toml = directory.path().join("root.toml");
+    let mut text = std::fs::read_to_string(&toml).unwrap();
+    text.push_str("[file.\"/proc/driver/nvidia/params\"]\nhang = true\n");
+    std::fs::write(&toml, text).unwrap();
+    let report = Report::of(&["--root", directory.path().to_str().unwrap()]);
+    assert_eq!(report.told(), ["module_loaded"], "{:#}", report.json);
+    assert!(report.check("module_loaded").to_string().contains("/proc/driver/nvidia"));
+    assert_eq!(report.check("selinux_labels")["outcome"], "pass");
+}
