@@ -342,6 +342,11 @@ impl State {
         }
     }
 
+    /// Whether that is what the tab shows: the tabs about GPUs have nothing else to say then, the others go on.
+    pub(crate) fn on_driver_page(&self) -> bool {
+        matches!(self.tab, Tab::Gpus | Tab::Processes | Tab::Limits) && self.without_driver()
+    }
+
     /// Whether an age is on the screen that no new record will move on: then a tick is due each second.
     #[must_use]
     pub fn wants_tick(&self) -> bool {
@@ -390,7 +395,8 @@ impl State {
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
             Tab::Storage => Demand { storage: true, ..Demand::default() },
-            Tab::Events | Tab::Doctor => Demand::default(),
+            Tab::Events => Demand::default(),
+            Tab::Doctor => Demand { host_files: true, ..Demand::default() },
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

@@ -17,6 +17,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         state.notice = None;
     }
     let mut effects = dispatch(state, message);
+    state.refresh_doctor();
     let demand = state.demand();
     if state.demanded != Some(demand) {
         state.demanded = Some(demand);
