@@ -394,8 +394,8 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
-            Tab::Storage => Demand { storage: true, ..Demand::default() },
             Tab::Events => Demand::default(),
+            Tab::Storage => Demand { storage: true, ..Demand::default() },
             Tab::Doctor => Demand { host_files: true, ..Demand::default() },
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }

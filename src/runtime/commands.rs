@@ -225,9 +225,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
 fn live(global: &GlobalArgs, config: &Config, log: Log, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
     // Checked here, where the message can be seen; the collector opens it again.
-    let root = root(global)?;
+    let place = super::act::place(global, config)?;
     let arguments = collector_arguments(global, config);
-    let hands = (!config.read_only).then(|| Hands::new(root, place_arguments(global, config), clock));
+    let hands = (!config.read_only).then(|| Hands::new(place, place_arguments(global, config), clock));
     show(config, log, clock, hands, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
 }
 
