@@ -195,7 +195,8 @@ fn lasting(gpu: &GpuFacts, change: &Change) -> String {
             "until reboot, reset, or the driver unloads".to_owned()
         }
         Change::Persistence { .. } => {
-            "until reboot; nvidia-persistenced (systemctl enable --now nvidia-persistenced) makes it last"
+            "until reboot; systemctl enable --now nvidia-persistenced makes it last, systemctl disable --now \
+             nvidia-persistenced undoes that"
                 .to_owned()
         }
         Change::ComputeMode { .. } => "until reboot or reset".to_owned(),
