@@ -65,6 +65,15 @@ fn reset_losses(gpu: &GpuFacts, address: &str) -> Vec<Loss> {
     lost
 }
 
+/// The change that makes the instances again that are destroyed, under other UUIDs; `None` where a profile is not
+/// known.
+pub(super) fn made_again(gpu: &GpuFacts, number: Option<u32>) -> Option<Change> {
+    let is_meant = |instance: &&MigFacts| number.is_none_or(|number| instance.instance == Ok(number));
+    let meant: Vec<&MigFacts> = gpu.mig_instances.iter().flatten().filter(is_meant).collect();
+    let known = !meant.is_empty() && meant.iter().all(|instance| instance.profile.is_ok());
+    known.then(|| again(meant.into_iter()))
+}
+
 /// The change that makes these instances again; where a profile is not known nothing stands for it.
 fn again<'a>(instances: impl Iterator<Item = &'a MigFacts>) -> Change {
     Change::MigCreate { profiles: instances.filter_map(|instance| instance.profile.clone().ok()).collect() }
