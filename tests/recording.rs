@@ -365,6 +365,46 @@ fn a_redacted_recording_names_nobody_and_stays_consistent() {
     assert_eq!(sample.gpus[0].live.as_ref().unwrap().value.power_limit, Ok(Watts(700.0)));
 }
 
+#[test]
+fn the_kernels_lines_are_redacted_too() {
+    let mut redactor = Redactor::default();
+    let mut header = Rig::header();
+    header.host.hostname = "node7.cluster.example".into();
+    let _ = redactor.redact(Record::Header(header));
+    let mut redact = |text: &str| {
+        let event = RawEvent {
+            at: Rig::mono(2),
+            wall: Wall(rig::START_WALL),
+            source: EventSource::Kmsg,
+            priority: None,
+            facility: None,
+            gpu: None,
+            text: text.into(),
+        };
+        let Record::Event(event) = redactor.redact(Record::Event(event)) else { panic!() };
+        event.text.to_string()
+    };
+    let container = "0123456789abcdef".repeat(4);
+    assert_eq!(
+        redact(&format!(
+            "oom-kill:constraint=CONSTRAINT_MEMCG,cpuset=cri-containerd-{container}.scope,mems_allowed=0,\
+             oom_memcg=/kubepods/podabc,task_memcg=/kubepods/podabc/{container},task=python,pid=7,uid=0"
+        )),
+        "oom-kill:constraint=CONSTRAINT_MEMCG,cpuset=cgroup1,mems_allowed=0,oom_memcg=cgroup2,\
+         task_memcg=cgroup3,task=python,pid=7,uid=0"
+    );
+    assert_eq!(redact("cpuset=/,mems_allowed=0"), "cpuset=/,mems_allowed=0");
+    assert_eq!(
+        redact(&format!("docker: {container} on node7.cluster.example")),
+        "docker: container1 on host1"
+    );
+    assert_eq!(
+        redact("/home/bob/run.sh[7]: segfault; /home/bob again"),
+        "/home/user1/run.sh[7]: segfault; /home/user1 again"
+    );
+    assert_eq!(redact("NVRM: Xid (PCI:0000:3b:00): 79, pid=7"), "NVRM: Xid (PCI:0000:3b:00): 79, pid=7");
+}
+
 fn shown(snapshot: &Snapshot) -> String {
     // Debug shows all of it, NaN included.
     format!("{snapshot:?}")

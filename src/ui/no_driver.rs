@@ -4,7 +4,7 @@ use super::theme::Role;
 use super::widgets::Pen;
 use super::words;
 use crate::app::State;
-use crate::model::Reading;
+use crate::model::{Absence, Reading};
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
@@ -38,11 +38,13 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     line(0, "What was found", Role::Title);
     let module = |reading: &Reading<Arc<str>>| match reading {
         Ok(version) => format!("loaded, version {version}"),
+        Err(Absence::NotSupported | Absence::NotRequested) => "not loaded".into(),
         Err(absence) => format!("not loaded ({absence})"),
     };
     line(2, &format!("kernel module nvidia: {}", module(&driver.module_version)), Role::Text);
     let library = match &driver.version {
         Ok(version) => format!("answers, driver version {version}"),
+        Err(Absence::NotSupported | Absence::NotRequested) => "no answer".into(),
         Err(absence) => format!("no answer ({absence})"),
     };
     line(2, &format!("driver library NVML: {library}"), Role::Text);

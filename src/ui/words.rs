@@ -105,6 +105,11 @@ pub(super) fn used_of(used: Bytes, total: Bytes) -> String {
     }
 }
 
+/// How many of something: `1 replay`, `2 replays`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A duration as people say it: `1h 05m`, `3d 4h`.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -111,7 +111,7 @@ pub(super) const RULES: &[Rule] = &[
                 let errors = ok(&health.ecc_uncorrected_aggregate).unwrap_or(0);
                 let rows = ok(&health.remapped_uncorrected).unwrap_or(0);
                 let since_load = ok(&health.ecc_uncorrected_volatile).unwrap_or(0);
-                (since_load == 0 && errors + rows > 0).then(|| {
+                (since_load == 0 && (errors > 0 || rows > 0)).then(|| {
                     let fact =
                         format!("{errors} uncorrected ECC errors in its life, {rows} rows remapped for them");
                     Finding::of(gpu, &fact, format!("aggregate uncorrected {errors}, remapped {rows}"))

@@ -11,6 +11,11 @@ const IN_TEXT: [&str; 5] = ["host", "user", "serial", "container", "pod"];
 /// Shorter names are too likely to be a word of the text.
 const SHORTEST: usize = 3;
 
+/// What the kernel puts before the path of a control group, which names a container, a pod or a job.
+const GROUPS: [&str; 3] = ["task_memcg=", "oom_memcg=", "cpuset="];
+/// This many hexadecimal digits name something: a container, a machine, an image.
+const DIGITS_OF_AN_ID: usize = 32;
+
 /// Replaces users (`root` stays), host names, boot ids, UUIDs, serial numbers, arguments, values of the
 /// environment, cgroups, containers, pods, jobs and units by names that are the same throughout one recording
 /// (`user1`, `host1`), also where they stand in the text of an event. Kept are PIDs, program names, PCI addresses,
@@ -157,9 +162,10 @@ impl Redactor {
     /// Replaces in free text what is known from elsewhere, UUIDs, and the serial number that the driver prints when a
     /// GPU falls off the bus.
     fn text(&mut self, text: &str) -> Arc<str> {
+        let text = self.groups(&self.hosts(text));
         let mut out = String::with_capacity(text.len());
         let mut before = "";
-        let mut rest = text;
+        let mut rest = text.as_str();
         while let Some(first) = rest.chars().next() {
             let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
             let length = match rest.find(|c: char| !word(c)) {
@@ -168,13 +174,46 @@ impl Redactor {
                 None => rest.len(),
             };
             let (token, after) = rest.split_at(length);
-            out.push_str(&self.word(token, before));
+            if out.ends_with("/home/") {
+                let mut user = Arc::from(token);
+                self.replace("user", &mut user);
+                out.push_str(&user);
+            } else {
+                out.push_str(&self.word(token, before));
+            }
             if !token.chars().all(char::is_whitespace) {
                 before = token;
             }
             rest = after;
         }
         out.into()
+    }
+
+    /// Host names with a domain are several words, and are looked for as a whole.
+    fn hosts(&self, text: &str) -> String {
+        let dotted = self.known.iter().filter(|((kind, name), _)| *kind == "host" && name.contains('.'));
+        dotted.fold(text.to_owned(), |text, ((_, name), redacted)| text.replace(&**name, redacted))
+    }
+
+    /// Control groups in the kernel's lines about memory that ran out.
+    fn groups(&mut self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((at, key)) = GROUPS.iter().filter_map(|key| Some((rest.find(key)?, key))).min() {
+            let (before, group) = rest.split_at(at + key.len());
+            let end = group.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(group.len());
+            let (group, after) = group.split_at(end);
+            out.push_str(before);
+            if group == "/" {
+                out.push_str(group);
+            } else {
+                let mut name = Arc::from(group);
+                self.replace("cgroup", &mut name);
+                out.push_str(&name);
+            }
+            rest = after;
+        }
+        out + rest
     }
 
     fn word(&mut self, word: &str, before: &str) -> Arc<str> {
@@ -185,6 +224,8 @@ impl Redactor {
             self.replace("serial", &mut name);
         } else if is_uuid(word) {
             self.replace("uuid", &mut name);
+        } else if word.len() >= DIGITS_OF_AN_ID && word.chars().all(|c| c.is_ascii_hexdigit()) {
+            self.replace("container", &mut name);
         } else if word.len() >= SHORTEST {
             let known = IN_TEXT.iter().find_map(|kind| self.known.get(&(*kind, Arc::clone(&name))));
             name = known.map_or(name, Arc::clone);

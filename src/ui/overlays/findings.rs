@@ -2,9 +2,22 @@
 
 use super::{Line, labelled, wrapped};
 use crate::app::State;
-use crate::model::SourceState;
+use crate::model::{Snapshot, SourceState};
 use crate::ui::theme::Role;
 use crate::ui::words;
+use std::time::Duration;
+
+/// What the collector costs this machine.
+fn own_cost(snapshot: &Snapshot, columns: u16) -> Vec<Line> {
+    let Some(cost) = snapshot.cost else { return Vec::new() };
+    let (cpu, _) = words::reading(&snapshot.cost_cpu.clone().map(|cpu| format!("{:.2}%", cpu.0)), Role::Text);
+    let calls = words::counted(cost.calls, "driver call");
+    let seconds = Duration::from_nanos(cost.call_ns).as_secs_f64();
+    let text = format!("{cpu} of one core, {} resident, {calls} in {seconds:.1} s so far", cost.resident);
+    let mut lines = vec![Vec::new()];
+    lines.extend(labelled("collector", &text, Role::Muted, columns));
+    lines
+}
 
 pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
     let Some(snapshot) = state.snapshot() else {
@@ -41,6 +54,7 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
         labelled.iter_mut().flat_map(|line| line.first_mut()).for_each(|piece| piece.1 = role);
         lines.extend(labelled);
     }
+    lines.extend(own_cost(snapshot, columns));
     if snapshot.missed > 0 {
         let text = format!("{} samples were dropped because the reader was slow", snapshot.missed);
         lines.push(vec![(text, Role::Muted)]);

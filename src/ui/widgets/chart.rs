@@ -130,7 +130,10 @@ pub(in crate::ui) fn chart(
             stepped(most)
         }
     };
-    heading(pen, area, chart, top);
+    // A scale that follows the data has no top while there is none.
+    let empty = buckets.iter().flatten().all(Bucket::is_empty);
+    let known = matches!(chart.scale, Scale::To(_)) || !empty;
+    heading(pen, area, chart, known.then_some(top));
     let rows = area.height.saturating_sub(1);
     if rows == 0 {
         return;
@@ -165,13 +168,13 @@ pub(in crate::ui) fn chart(
 }
 
 /// Name and value to the left, the top of the scale to the right, a faint line between: it is the top.
-fn heading(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>, top: f32) {
+fn heading(pen: &mut Pen<'_>, area: Rect, chart: &Chart<'_>, top: Option<f32>) {
     let end = area.right();
     let mut x = pen.text(area.x, area.y, area.width, chart.title, Role::Title);
     for (value, role) in chart.values {
         x = pen.text(x + 1, area.y, end.saturating_sub(x + 1), value, *role);
     }
-    let label = (chart.unit)(top);
+    let label = top.map(chart.unit).unwrap_or_default();
     let wide = super::width(&label);
     if x + wide + 2 > end {
         return;

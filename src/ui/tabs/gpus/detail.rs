@@ -270,8 +270,9 @@ fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen:
     let spacing = |seconds: &&u64| **seconds >= timeline.column_seconds() * 10;
     let step = LABEL_SECONDS.iter().find(spacing).copied().unwrap_or(7_200).cast_signed();
     let offset = state.settings.utc_offset_seconds;
-    let boot =
-        (snapshot.wall.0 - i64::try_from(snapshot.mono.0).unwrap_or(0) + 500_000).div_euclid(1_000_000);
+    // Saturating: a stream of another machine may name any time.
+    let since_boot = i64::try_from(snapshot.mono.0).unwrap_or(0);
+    let boot = snapshot.wall.0.saturating_sub(since_boot).saturating_add(500_000).div_euclid(1_000_000);
     let mut free = area.x;
     for column in 0..timeline.columns() {
         let local = timeline.second(column) + boot + i64::from(offset);
@@ -279,7 +280,7 @@ fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen:
         if begins >= local + timeline.column_seconds().cast_signed() {
             continue;
         }
-        let text = words::time_of_day(begins * 1_000_000, 0);
+        let text = words::time_of_day(begins.saturating_mul(1_000_000), 0);
         let text = if step % 60 == 0 { text.get(..5).unwrap_or(&text) } else { &text };
         let x = area.x + column;
         if x >= free && x + 1 + width(text) <= area.right() {

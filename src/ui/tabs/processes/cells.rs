@@ -7,6 +7,7 @@ use crate::ui::theme::Role;
 use crate::ui::words;
 use crate::units::{Percent, format_age};
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A row with what it shows.
@@ -103,12 +104,22 @@ impl<'a> Cells<'a> {
             return (format!("{indent}{note}outside this PID namespace"), Role::Absent);
         }
         let (text, role) = match (&facts.command, &facts.name) {
-            (Ok(arguments), _) if !arguments.is_empty() => (arguments.join(" "), Role::Text),
+            (Ok(arguments), _) if !arguments.is_empty() => (short_command(arguments), Role::Text),
             (_, Ok(name)) => (format!("[{name}]"), Role::Text),
             (Err(absence), _) | (_, Err(absence)) => words::absent(absence),
         };
         (format!("{indent}{note}{text}"), role)
     }
+}
+
+/// The command line with the program's name only: the way to it (`/opt/venv/bin/`) would take all the room.
+fn short_command(arguments: &[Arc<str>]) -> String {
+    let (program, rest) =
+        arguments.split_first().map_or(("", arguments), |(program, rest)| (&**program, rest));
+    // A title that a program gave itself may hold slashes and spaces: it stays as it is.
+    let is_path = program.starts_with('/') && !program.contains(' ');
+    let name = if is_path { program.rsplit('/').next().unwrap_or(program) } else { program };
+    std::iter::once(name).chain(rest.iter().map(|argument| &**argument)).collect::<Vec<_>>().join(" ")
 }
 
 fn fact<T: Display>(
@@ -167,5 +178,23 @@ fn of_unattributed(gpu: &Gpu, column: SortKey) -> (String, Role) {
             ("no owner: in use by no process; a dead context, or another namespace".into(), Role::Warning)
         }
         _ => (String::new(), Role::Muted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_stands_without_the_way_to_it() {
+        let command =
+            |line: &[&str]| short_command(&line.iter().map(|part| Arc::from(*part)).collect::<Vec<_>>());
+        assert_eq!(command(&["/opt/venv/bin/python", "-u", "/srv/train.py"]), "python -u /srv/train.py");
+        assert_eq!(command(&["python3"]), "python3");
+        assert_eq!(
+            command(&["/usr/bin/sshd: worker [listener] a/b"]),
+            "/usr/bin/sshd: worker [listener] a/b"
+        );
+        assert_eq!(command(&[]), "");
     }
 }

@@ -20,11 +20,13 @@ pub(super) fn health(snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
         let up = nvlinks.value.iter().filter(|link| matches!(link.active, Ok(true))).count();
         let all = nvlinks.value.len();
         let role = if up < all { Role::Warning } else { Role::Text };
-        let errors =
-            words::reading(&health.nvlink_errors.clone().map(|n| format!("{n} errors")), Role::Muted);
+        let errors = words::reading(
+            &health.nvlink_errors.clone().map(|count| words::counted(count, "error")),
+            Role::Muted,
+        );
         lines.push(vec![label("NVLink"), (format!("{up} of {all} up   "), role), errors]);
     }
-    let replays = health.pcie_replays.clone().map(|count| format!("{count} replays"));
+    let replays = health.pcie_replays.clone().map(|count| words::counted(count, "replay"));
     lines.push(vec![label("PCIe"), words::reading(&replays, Role::Text)]);
     lines.push(modes(health));
     let age = snapshot.age(read);
@@ -57,7 +59,7 @@ fn ecc(health: &Health) -> Vec<Line> {
     // What lies longer back is worth a line only when there is something.
     if let (Ok(corrected), Ok(uncorrected)) =
         (&health.ecc_corrected_aggregate, &health.ecc_uncorrected_aggregate)
-        && corrected + uncorrected > 0
+        && (*corrected > 0 || *uncorrected > 0)
     {
         lines.push(line("", counts(*corrected, *uncorrected, "(aggregate)", Role::Warning)));
     }
@@ -72,7 +74,11 @@ fn repair(health: &Health) -> Line {
                 Some(true) => (", one waits for a reboot", Role::Warning),
                 _ => ("", Role::Text),
             };
-            vec![label("pages"), (format!("{} retired", single + double), Role::Text), (note.into(), role)]
+            vec![
+                label("pages"),
+                (format!("{} retired", single.saturating_add(*double)), Role::Text),
+                (note.into(), role),
+            ]
         }
         _ => remap(health),
     }
@@ -88,7 +94,7 @@ fn remap(health: &Health) -> Line {
             };
             vec![
                 label("rows"),
-                (format!("{} remapped", corrected + uncorrected), Role::Text),
+                (format!("{} remapped", corrected.saturating_add(*uncorrected)), Role::Text),
                 (note.into(), role),
             ]
         }
