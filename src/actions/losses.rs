@@ -2,7 +2,8 @@
 
 use super::change::Change;
 use super::command::gpu_command;
-use super::facts::{GpuFacts, HolderFacts, MigFacts, milliwatts};
+use super::facts::{GpuFacts, HolderFacts, milliwatts};
+use super::mig::MigFacts;
 use super::plan::Loss;
 use super::settings::EccCounters;
 use crate::model::known;
