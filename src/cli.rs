@@ -145,6 +145,21 @@ pub enum Command {
         /// The code: 79, or a mask such as 0x44
         code: String,
     },
+    /// Write one file for the ticket: the last hour, events and their raw lines, findings, every tab as text
+    Bundle {
+        /// File to write (tar.gz; mode 0600; never overwritten); without it, one in kgtop's state directory
+        #[arg(long, short = 'o', value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Take a recording (or scenario) in place of this machine
+        #[arg(long, value_name = "FILE", conflicts_with = "seconds")]
+        from: Option<PathBuf>,
+        /// How long to read this machine
+        #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = parse_seconds)]
+        seconds: f64,
+        /// Replace users, hosts, UUIDs, serial numbers and commands by stand-ins
+        #[arg(long)]
+        redact: bool,
+    },
     /// Say whether a model fits into the memory of the GPUs, and with which settings (exit status 0: as asked, 1: with
     /// others, 2: not, 3: not judged)
     Fit(fit::FitArgs),
@@ -204,6 +219,16 @@ fn parse_interval(text: &str) -> Result<f64, String> {
     };
     let seconds: f64 = text.parse().map_err(|_not_a_number| refuse())?;
     if INTERVAL_RANGE.contains(&seconds) { Ok(seconds) } else { Err(refuse()) }
+}
+
+/// Longest reading for a bundle: an hour is what it holds.
+const LONGEST_READING: f64 = 3_600.0;
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .filter(|seconds| (1.0..=LONGEST_READING).contains(seconds))
+        .ok_or_else(|| format!("the time must be a number of seconds from 1 to {LONGEST_READING}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The wiring: which command does what, the one `select!` loop, the collector's process, and the clocks.
 
 mod act;
+mod bundle;
 mod child;
 mod clock;
 mod commands;

@@ -39,6 +39,8 @@ pub enum Message {
     /// Something to tell the user in the footer, until the next key.
     Notify(String),
 
+    /// The bundle is written: its path, or why there is none.
+    BundleWritten(Result<String, String>),
     /// What a plan needs was read.
     Preflight(Box<Preflight>),
     /// The plan of that generation was on the screen long enough to be seen, and no input is left that came before.
@@ -57,6 +59,8 @@ pub enum Message {
 
     /// Leave.
     Quit,
+    /// Write one file for the ticket.
+    WriteBundle,
     /// Stop as Ctrl-Z does.
     Suspend,
     /// Show that tab.
@@ -132,6 +136,8 @@ pub struct ReplayProgress {
 pub enum Effect {
     /// Leave at once; wait for nothing.
     Quit,
+    /// Write everything that is known into one file, and say where with [`Message::BundleWritten`].
+    WriteBundle,
     /// Give the terminal back and stop; on return, draw anew.
     Suspend,
     /// Tell the source what is looked at.

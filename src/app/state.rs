@@ -5,6 +5,7 @@ use super::events::EventsState;
 use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
+use crate::analysis::events::Incident;
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
     Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
@@ -265,6 +266,17 @@ impl State {
         self.deriver.clone()
     }
 
+    /// Name of the machine that the records come from.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        self.header.as_ref().map(|header| &*header.host.hostname).filter(|name| !name.is_empty())
+    }
+
+    /// What the kernel log told, the oldest first.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.events.log.incidents()
+    }
+
     /// Whether the screen stands still at an older snapshot.
     #[must_use]
     pub const fn is_frozen(&self) -> bool {
@@ -319,6 +331,11 @@ impl State {
         }
     }
 
+    /// Whether that is what the tab shows: the tabs about GPUs have nothing else to say then, the others go on.
+    pub(crate) fn on_driver_page(&self) -> bool {
+        matches!(self.tab, Tab::Gpus | Tab::Processes | Tab::Limits) && self.without_driver()
+    }
+
     /// Whether an age is on the screen that no new record will move on: then a tick is due each second.
     #[must_use]
     pub fn wants_tick(&self) -> bool {
@@ -366,7 +383,8 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
-            Tab::Events | Tab::Storage | Tab::Doctor => Demand::default(),
+            Tab::Events | Tab::Storage => Demand::default(),
+            Tab::Doctor => Demand { host_files: true, ..Demand::default() },
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }
     }

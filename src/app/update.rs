@@ -3,7 +3,7 @@
 use super::{Effect, Message, Mode, Motion, Overlay, Replay, ReplayProgress, Shown, SourceLife, State};
 use super::{actions, events, gpus, processes};
 use crate::analysis::Judge;
-use crate::analysis::events::EventLog;
+use crate::analysis::events::{EventLog, Incident};
 use crate::model::{Deriver, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         state.notice = None;
     }
     let mut effects = dispatch(state, message);
+    state.refresh_doctor();
     let demand = state.demand();
     if state.demanded != Some(demand) {
         state.demanded = Some(demand);
@@ -38,6 +39,7 @@ const fn is_intent(message: &Message) -> bool {
             | Message::Replayed(_)
             | Message::Restore(_)
             | Message::Notify(_)
+            | Message::BundleWritten(_)
             | Message::Preflight(_)
             | Message::PlanSeen(_)
             | Message::ActProgress(_)
@@ -75,6 +77,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Replayed(progress) => take_progress(state, progress),
         Message::Restore(deriver) => restore(state, *deriver),
         Message::Notify(text) => state.notice = Some(text),
+        Message::BundleWritten(outcome) => tell_of_bundle(state, outcome),
         Message::Preflight(preflight) => return actions::take_preflight(state, *preflight),
         Message::PlanSeen(generation) => actions::seen(state, generation),
         Message::Hasty => actions::hasty(state),
@@ -93,6 +96,13 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::ToggleFreeze => {
             state.frozen = if state.frozen.is_some() { None } else { state.current.clone() };
             state.refresh_rows();
+        }
+        Message::WriteBundle if state.snapshot().is_none() => {
+            state.notice = Some("nothing was read yet: there is nothing to write".into());
+        }
+        Message::WriteBundle => {
+            state.notice = Some("a bundle for the ticket is being written".into());
+            return vec![Effect::WriteBundle];
         }
         Message::ShowHelp => state.overlay = Overlay::Help { scroll: 0 },
         Message::ShowFindings => state.overlay = Overlay::Findings { scroll: 0 },
@@ -178,11 +188,35 @@ fn take_record(state: &mut State, record: Record) {
     }
     if let Some(snapshot) = state.deriver.push(record) {
         state.events.log.refresh(&snapshot);
-        let verdicts = state.judge.push(&snapshot).into();
+        let incidents: Vec<&Incident> = state.events.log.incidents().collect();
+        let verdicts = state.judge.push_with(&snapshot, &incidents).into();
         state.current = Some(Shown { snapshot: Arc::new(snapshot), verdicts });
         if state.frozen.is_none() {
             state.refresh_rows();
         }
+    }
+}
+
+/// Says where the bundle is. It never covers what somebody reads or is asked.
+fn tell_of_bundle(state: &mut State, outcome: Result<String, String>) {
+    let (title, lines) = match outcome {
+        Ok(path) => (
+            "Bundle written",
+            vec![
+                path,
+                String::new(),
+                "The last hour as CSV, events and their raw lines, findings, the snapshot as JSON, and every tab as".into(),
+                "text; for its owner alone (mode 0600).".into(),
+                "Nothing in it is redacted: kgtop bundle --redact writes one without users, hosts and UUIDs.".into(),
+            ],
+        ),
+        Err(error) => ("No bundle was written", vec![error]),
+    };
+    if state.overlay == Overlay::None {
+        state.notice = None;
+        state.overlay = Overlay::Notice { title: title.into(), lines, scroll: 0 };
+    } else {
+        state.notice = Some(format!("{title}: {}", lines.first().map_or("", String::as_str)));
     }
 }
 

@@ -4,7 +4,7 @@ use super::feed::{self, Feed};
 use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
-use super::{demo, doctor, events, once, record};
+use super::{bundle, demo, doctor, events, once, record};
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
 use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
@@ -59,6 +59,16 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
+        }
+        Some(Command::Bundle { output, from, seconds, redact }) => {
+            let settings = settings(&config, clock)?;
+            let live = (collector_arguments(&global, &config), Duration::from_secs_f64(seconds));
+            let _root = root(&global)?;
+            let wanted = bundle::Wanted { output, redact };
+            match from {
+                Some(file) => bundle::of_recording(&file, settings, wanted, clock),
+                None => on_loop(async move { bundle::of_this_machine(live, settings, wanted, clock).await }),
+            }
         }
         Some(Command::Doctor { command: None, format }) => doctor::check(&global, &config, format, clock),
         Some(Command::Doctor { command: Some(DoctorCommand::Explain { text }), format }) => {

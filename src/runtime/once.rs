@@ -1,8 +1,9 @@
 //! One derived snapshot, for `kgtop snapshot`, `kgtop export` and `kgtop doctor`.
 
 use super::feed::{Command, Feed, FeedEvent};
+use crate::analysis::events::{EventLog, Incident};
 use crate::analysis::{Judge, Verdict};
-use crate::model::{Demand, Deriver, Snapshot};
+use crate::model::{Demand, Deriver, Record, Snapshot};
 use color_eyre::eyre::{Result, bail};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(super) async fn snapshot_when(
 ) -> Result<(Snapshot, Vec<Verdict>)> {
     let mut deriver = Deriver::new();
     let mut judge = Judge::default();
+    let mut log = EventLog::default();
     let mut latest = None;
     let mut first = None;
     let mut complaint = String::new();
@@ -36,8 +38,13 @@ pub(super) async fn snapshot_when(
         while let Some(event) = feed.events.recv().await {
             match event {
                 FeedEvent::Record(record) => {
+                    if let Record::Event(event) = &*record {
+                        log.push(event, latest.as_ref().map(|(snapshot, _)| snapshot));
+                    }
                     if let Some(snapshot) = deriver.push(*record) {
-                        let verdicts = judge.push(&snapshot);
+                        log.refresh(&snapshot);
+                        let incidents: Vec<&Incident> = log.incidents().collect();
+                        let verdicts = judge.push_with(&snapshot, &incidents);
                         let first = *first.get_or_insert(snapshot.mono);
                         let seen = snapshot.mono.since(first);
                         let enough = seen >= interval.mul_f64(APART).max(watched) && complete(&snapshot);

@@ -1,9 +1,9 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
-use super::demo;
 use super::feed::{Command, Feed, FeedEvent};
 use super::hands::{self, Hands, HandsEvent};
 use super::log::Log;
+use super::{bundle, demo};
 use crate::app::{Effect, Message, Settings, State, update};
 use crate::terminal::{self, Guard, Screen};
 use crate::ui::{self, theme::Theme};
@@ -71,6 +71,7 @@ enum Woken {
     Stop,
     Leave,
     Tick,
+    Told(Message),
 }
 
 impl Loop {
@@ -85,6 +86,8 @@ impl Loop {
         let demand = self.state.demand();
         self.command(Command::Demand(demand));
         let mut feed_open = true;
+        // What threads of their own have done: the screen never waits for a disk.
+        let (done, mut told) = tokio::sync::mpsc::channel::<Message>(1);
         let mut look: Option<Look> = None;
         let mut ahead: Option<Event> = None;
         loop {
@@ -98,6 +101,7 @@ impl Loop {
                 _ = signals.hangup.recv() => Woken::Leave,
                 _ = signals.interrupt.recv() => Woken::Leave,
                 _ = signals.stop.recv() => Woken::Stop,
+                Some(message) = told.recv() => Woken::Told(message),
                 event = from(&mut self.hands) => Woken::Hands(event),
                 event = self.feed.events.recv(), if feed_open => Woken::Feed(event),
                 () = tokio::time::sleep(looking.unwrap_or(Duration::MAX)), if looking.is_some() => {
@@ -140,12 +144,14 @@ impl Loop {
                     vec![]
                 }
                 Woken::Tick => vec![self.now()],
+                Woken::Told(message) => vec![message],
             };
             for message in messages {
                 for effect in update(&mut self.state, message) {
                     match effect {
                         Effect::Quit => return Ok(()),
                         Effect::Suspend => stop(&guard, &mut screen)?,
+                        Effect::WriteBundle => write_bundle(self.state.clone(), self.clock, done.clone()),
                         Effect::Sudo(words) => {
                             // Whoever else reads the terminal would take the password's letters.
                             drop(input);
@@ -246,7 +252,7 @@ impl Loop {
                     hands.act(&confirmed);
                 }
             }
-            Effect::Quit | Effect::Suspend | Effect::Sudo(_) => {}
+            Effect::Quit | Effect::Suspend | Effect::WriteBundle | Effect::Sudo(_) => {}
         }
         Ok(())
     }
@@ -263,6 +269,14 @@ impl Loop {
         crossterm::execute!(screen.backend_mut(), EndSynchronizedUpdate).wrap_err(failed)?;
         Ok(())
     }
+}
+
+/// Writes the bundle on a thread of its own: a home on a network that hangs must not hold the screen.
+fn write_bundle(state: State, clock: Clock, done: tokio::sync::mpsc::Sender<Message>) {
+    std::thread::spawn(move || {
+        let outcome = bundle::of_screen(&state, clock);
+        let _left = done.blocking_send(Message::BundleWritten(outcome));
+    });
 }
 
 /// Gives the terminal back, stops this process as the shell expects, and takes the terminal again.

@@ -138,7 +138,7 @@ fn pcie(context: &Context<'_>) -> Vec<Finding> {
         let others: Vec<u32> =
             siblings(context, gpu).filter_map(|other| ok(&context.live(other)?.pcie_width)).collect();
         let narrower = width < widest && others.len() >= 2 && others.iter().all(|other| *other > width);
-        narrower.then(|| Finding::of(gpu, &fact, evidence("; every sibling's link is wider")))
+        narrower.then(|| Finding::of(gpu, &fact, evidence("while every sibling's link is wider")))
     })
 }
 

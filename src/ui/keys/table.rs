@@ -57,6 +57,13 @@ pub(super) static GLOBAL: Context = Context {
             message: || Message::ShowCollectorLog,
         },
         Binding {
+            keys: &[ch('B')],
+            label: "B",
+            short: "",
+            help: "write one file for the ticket",
+            message: || Message::WriteBundle,
+        },
+        Binding {
             keys: &[ch('R')],
             label: "R",
             short: "",
