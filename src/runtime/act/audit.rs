@@ -64,7 +64,7 @@ impl Audit {
     fn opened(path: &Path) -> std::io::Result<Self> {
         let (of_directory, of_file) =
             if rustix::process::geteuid().is_root() { ROOT_MODES } else { USER_MODES };
-        let directory = path.parent().unwrap_or(Path::new("/"));
+        let directory = path.parent().unwrap_or_else(|| Path::new("/"));
         DirBuilder::new().recursive(true).mode(of_directory).create(directory)?;
         let open = || OpenOptions::new().create(true).append(true).mode(of_file).open(path);
         let mut file = open()?;
