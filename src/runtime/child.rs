@@ -194,6 +194,9 @@ impl CollectorTask {
                         *demand = Some(wanted);
                         tell(&mut stdin, &Control::Demand(wanted)).await;
                     }
+                    Some(Command::ListSnapshots(dataset)) => {
+                        tell(&mut stdin, &Control::Snapshots(dataset)).await;
+                    }
                     Some(Command::Refresh) => tell(&mut stdin, &Control::Refresh).await,
                     Some(stop @ (Command::Restart | Command::Hold(true))) => {
                         drop(stdin);

@@ -145,6 +145,7 @@ impl ScenarioPlayer {
             gpus,
             processes: self.group(t, self.host_processes(&truth)),
             host: self.group(t, self.host_sample(&truth.host)),
+            storage: None,
             host_files: if self.sequence % HOST_FILES_EVERY == 1 {
                 self.group(t, self.host_files())
             } else {
