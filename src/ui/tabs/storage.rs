@@ -76,6 +76,14 @@ static KEYS: Context = Context {
         ),
         bind!(
             Message::Storage,
+            [ch('F')],
+            "F",
+            "fit",
+            "whether the selected model fits into the GPUs",
+            Intent::ShowFit
+        ),
+        bind!(
+            Message::Storage,
             [ch('s')],
             "s",
             "order",
@@ -125,7 +133,7 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         Section::Cache => cache::render(state, snapshot, body, pen),
         Section::Datasets => datasets::render(state, snapshot, body, pen),
         Section::Devices => devices::render(state, snapshot, body, pen),
-        Section::Models => models::render(state, body, pen),
+        Section::Models => models::render(state, snapshot, body, pen),
         Section::Advice => advice::render(state, body, pen),
     }
 }
@@ -176,7 +184,8 @@ fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
         Section::Pools => pools::row_at(state, snapshot, body, position),
         Section::Datasets => datasets::row_at(state, snapshot, body, position),
         Section::Devices => devices::row_at(state, snapshot, body, position),
-        Section::Cache | Section::Models | Section::Advice => None,
+        Section::Models => models::row_at(state, snapshot, body, position),
+        Section::Cache | Section::Advice => None,
     }?;
     Some(Message::Storage(Intent::SelectRow(row)))
 }
