@@ -115,6 +115,7 @@ fn process(snapshot: &Snapshot, process: &Process) -> Value {
     object.set("pod", name(facts.and_then(|facts| facts.pod.as_ref())));
     object.set("slurm_job", name(facts.and_then(|facts| facts.slurm_job.as_ref())));
     object.set("unit", name(facts.and_then(|facts| facts.unit.as_ref())));
+    object.set("model_files", super::models::model_files(snapshot, process.key));
     object.with_absent()
 }
 

@@ -35,6 +35,8 @@ pub(super) fn json(snapshot: &Snapshot) -> Value {
         object.note("devices", absence);
     }
     object.set("filesystems", storage.filesystems.get().into_iter().flatten().map(filesystem).collect());
+    object.set("models", super::models::models(snapshot));
+    object.set("model_stores", super::models::places(snapshot));
     object.set("advice", advice(snapshot).iter().map(advice_json).collect());
     object.with_absent()
 }
