@@ -3,6 +3,7 @@
 use super::{Effect, Motion, Overlay, State};
 use crate::analysis::Severity;
 use crate::analysis::events::{EventLog, Incident};
+use crate::analysis::xid;
 use crate::model::Gpu;
 
 /// State of the tab.
@@ -139,7 +140,7 @@ fn raw_lines(incident: &Incident) -> Vec<String> {
     }
     lines.push(format!("what to do: {}", incident.advice));
     if let Some((immediate, investigatory)) = incident.actions {
-        lines.push(format!("NVIDIA: {immediate} at once, {investigatory} to investigate"));
+        lines.push(format!("NVIDIA: {}", xid::actions_text(immediate, investigatory)));
     }
     lines.push(String::new());
     lines.push("as it was logged:".into());
