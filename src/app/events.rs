@@ -135,7 +135,7 @@ fn raw_lines(incident: &Incident) -> Vec<String> {
         lines.push(format!("reported {} times", incident.count));
     }
     for (code, count) in &incident.consequences {
-        let what = crate::analysis::xid::xid(*code).map_or("", |entry| entry.meaning);
+        let what = xid::xid(*code).map_or("", |entry| entry.meaning);
         lines.push(format!("followed by Xid {code} × {count}: {what}"));
     }
     lines.push(format!("what to do: {}", incident.advice));
