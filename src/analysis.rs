@@ -8,6 +8,7 @@ pub mod fit;
 pub mod kernel_log;
 pub mod limits;
 pub mod names;
+pub mod storage;
 pub mod topology;
 pub mod verdict;
 pub mod xid;

@@ -77,7 +77,7 @@ pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     chrome::header(state, layout.header, &mut pen);
     chrome::tab_bar(state, layout.tabs, &mut pen);
     chrome::verdict_strip(state, layout.verdict, &mut pen);
-    if state.without_driver() {
+    if state.on_driver_page() {
         no_driver::render(state, layout.body, &mut pen);
     } else {
         tabs::render(state, layout.body, &mut pen);

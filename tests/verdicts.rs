@@ -18,6 +18,8 @@ mod blame;
 mod quiet;
 #[path = "verdicts/rules.rs"]
 mod rules;
+#[path = "verdicts/storage.rs"]
+mod storage;
 
 use bench::Told;
 use kgtop::analysis::{Severity, Verdict};

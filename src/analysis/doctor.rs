@@ -210,9 +210,13 @@ pub fn examine_snapshot(snapshot: &Snapshot, verdicts: &[Verdict]) -> Vec<Examin
     examine(snapshot, verdicts, &incidents)
 }
 
-/// The worst first; of equally bad ones the lower layer, which is the more likely cause.
+/// What fails first, then what warns. Of those that fail, health comes first: work is lost now. Else the lower layer,
+/// which is the more likely cause. What is not bad stays in the order of the layers.
 pub fn worst_first(examined: &mut [Examined]) {
-    examined.sort_by_key(|one| (Reverse(one.found.outcome.gravity()), one.check.layer));
+    examined.sort_by_key(|one| {
+        let lost = one.found.outcome == Outcome::Fail && one.check.layer == Layer::Health;
+        (Reverse(one.found.outcome.gravity()), !lost, one.check.layer)
+    });
 }
 
 /// What came of all checks.

@@ -45,8 +45,11 @@ pub struct ActionsState {
     run: Option<Run>,
     /// The collector is stopped, so that what runs finds the GPU free.
     held: bool,
-    /// The last change of each setting of each target, with what takes it back; the newest last.
+    /// The last change of each setting of each target, with what takes it back; the newest last. Of a GPU it is
+    /// what the audit log says: another kgtop may have acted too.
     undo: Vec<Undo>,
+    /// The GPU whose last change is to be planned back as soon as the log has been read.
+    undo_wanted: Option<GpuId>,
 }
 
 /// A change that was made, and what takes it back.
@@ -178,7 +181,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
         return Vec::new();
     }
     match intent {
-        Intent::Open => open(state),
+        Intent::Open => return open(state),
         Intent::Undo => return undo(state),
         Intent::Move(motion) => menu::select(state, |selected, count| motion.apply(selected, count)),
         Intent::Select(place) => menu::select(state, |_, _| place),
@@ -212,7 +215,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Copy => return confirm::copy(state),
         Intent::ShowRun => {
             if state.actions.run.is_some() {
-                state.overlay = Overlay::Progress { scroll: 0 };
+                state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
             }
         }
     }
@@ -220,14 +223,19 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
 }
 
 /// While something runs there is one thing to see: how it goes.
-fn open(state: &mut State) {
+fn open(state: &mut State) -> Vec<Effect> {
     if state.run().is_some_and(Run::is_running) {
-        state.overlay = Overlay::Progress { scroll: 0 };
-        return;
+        state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
+        return Vec::new();
     }
-    match state.subject() {
-        Some(subject) => state.overlay = Overlay::Actions(Menu::new(subject, List::Actions)),
-        None => state.notice = Some("nothing is selected that can be acted on".into()),
+    let Some(subject) = state.subject() else {
+        state.notice = Some("nothing is selected that can be acted on".into());
+        return Vec::new();
+    };
+    state.overlay = Overlay::Actions(Menu::new(subject.clone(), List::Actions));
+    match subject {
+        Subject::Gpu(gpu) => vec![Effect::ReadUndoables(gpu)],
+        Subject::Process(_) => Vec::new(),
     }
 }
 
@@ -237,7 +245,19 @@ fn undo(state: &mut State) -> Vec<Effect> {
         (Overlay::Progress { .. }, Some(run)) => Some(run.subject.clone()),
         _ => state.subject(),
     };
-    let last = subject.and_then(|subject| state.undoable(&subject).last().cloned());
+    match subject {
+        Some(Subject::Gpu(gpu)) => {
+            state.actions.undo_wanted = Some(gpu.clone());
+            vec![Effect::ReadUndoables(gpu)]
+        }
+        Some(process) => undo_last(state, &process),
+        None => Vec::new(),
+    }
+}
+
+/// Plans the last change of `subject` back.
+fn undo_last(state: &mut State, subject: &Subject) -> Vec<Effect> {
+    let last = state.undoable(subject).next_back().cloned();
     match last {
         Some(undo) => plan::begin(state, undo.subject, undo.change),
         None => {
@@ -245,6 +265,24 @@ fn undo(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// What the audit log says of a GPU came.
+pub(super) fn take_undoables(state: &mut State, gpu: &GpuId, changes: Vec<Change>) -> Vec<Effect> {
+    if state.authority().is_none() {
+        return Vec::new();
+    }
+    let subject = Subject::Gpu(gpu.clone());
+    state.actions.undo.retain(|undo| undo.subject != subject);
+    state.actions.undo.extend(changes.into_iter().map(|change| Undo { subject: subject.clone(), change }));
+    if state.actions.undo_wanted.as_ref() == Some(gpu) {
+        state.actions.undo_wanted = None;
+        // Whoever opened something else meanwhile has other things in mind.
+        if matches!(state.overlay, Overlay::None | Overlay::Progress { .. }) {
+            return undo_last(state, &subject);
+        }
+    }
+    Vec::new()
 }
 
 impl State {

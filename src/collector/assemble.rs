@@ -47,6 +47,7 @@ impl Assembler {
             gpus: take_gpus(&mut board, &stuck),
             processes: board.processes.take(),
             host: Some(Grouped { at: now, value: host }),
+            storage: board.storage.take_sample(),
             host_files: board.host_files.take(),
             sources: board.source_list(),
             cost: Some(self.cost(&board)),

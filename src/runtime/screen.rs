@@ -1,7 +1,7 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
 use super::feed::{Command, Feed, FeedEvent};
-use super::hands::{self, Hands, HandsEvent};
+use super::hands::{Hands, HandsEvent};
 use super::log::Log;
 use super::{bundle, demo};
 use crate::app::{Effect, Message, Settings, State, update};
@@ -156,7 +156,10 @@ impl Loop {
                             // Whoever else reads the terminal would take the password's letters.
                             drop(input);
                             let mut said = String::new();
-                            away(&guard, &mut screen, || said = hands::sudo(&words))?;
+                            let hands = self.hands.as_ref();
+                            away(&guard, &mut screen, || {
+                                said = hands.map_or_else(String::new, |hands| hands.sudo(&words));
+                            })?;
                             input = EventStream::new();
                             let told = update(&mut self.state, Message::SudoEnded { text: said });
                             told.into_iter().try_for_each(|effect| self.carry_out(effect))?;
@@ -190,6 +193,7 @@ impl Loop {
     fn hands_messages(&self, event: HandsEvent) -> Vec<Message> {
         let message = match event {
             HandsEvent::Preflight(preflight) => Message::Preflight(preflight),
+            HandsEvent::Undoables(gpu, changes) => Message::Undoables(gpu, changes),
             HandsEvent::Progress(progress) => Message::ActProgress(progress),
             HandsEvent::Ended(outcome) => Message::ActEnded(outcome),
         };
@@ -226,6 +230,7 @@ impl Loop {
     fn carry_out(&mut self, effect: Effect) -> Result<()> {
         match effect {
             Effect::Demand(demand) => self.command(Command::Demand(demand)),
+            Effect::ListSnapshots(dataset) => self.command(Command::ListSnapshots(dataset)),
             Effect::RestartCollector => self.command(Command::Restart),
             Effect::ReplayPause(paused) => self.command(Command::Pause(paused)),
             Effect::ReplaySpeed(speed) => self.command(Command::Speed(speed)),
@@ -245,6 +250,11 @@ impl Loop {
             Effect::Preflight(wanted) => {
                 if let Some(hands) = &self.hands {
                     hands.preflight(wanted);
+                }
+            }
+            Effect::ReadUndoables(gpu) => {
+                if let Some(hands) = &self.hands {
+                    hands.undoables(gpu);
                 }
             }
             Effect::Act(confirmed) => {

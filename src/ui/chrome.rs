@@ -246,7 +246,15 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
     }
     match state.snapshot() {
         None => ("○", Role::Muted, "waiting for the first reading".into()),
-        Some(_) if state.without_driver() => ("!", Role::Warning, "no NVIDIA driver: see below".into()),
+        Some(_) if state.without_driver() => (
+            "!",
+            Role::Warning,
+            if state.on_driver_page() {
+                "no NVIDIA driver: see below".into()
+            } else {
+                "no NVIDIA driver: 7 Doctor says which layer it is".into()
+            },
+        ),
         Some(snapshot) if snapshot.sources.iter().any(|source| source.state != SourceState::Ok) => {
             let worst = snapshot.sources.iter().find(|source| source.state != SourceState::Ok);
             let text = worst.map_or_else(String::new, |source| {

@@ -40,7 +40,7 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
         };
     }
     if let Some(motion) = motion {
-        return (!state.without_driver()).then(|| tabs::moved(state.tab, motion));
+        return (!state.on_driver_page()).then(|| tabs::moved(state.tab, motion));
     }
     if !click || !matches!(state.overlay, Overlay::None) {
         return None;
@@ -51,7 +51,7 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
     if layout.verdict.contains(position) {
         return (!state.verdicts().is_empty()).then_some(Message::ShowFindings);
     }
-    if layout.body.contains(position) && !state.without_driver() {
+    if layout.body.contains(position) && !state.on_driver_page() {
         return tabs::hit(state, layout.body, position);
     }
     None

@@ -66,7 +66,7 @@ pub(super) fn active(state: &State) -> Vec<&'static Context> {
     if matches!(state.mode, Mode::Replay(_)) {
         contexts.push(&REPLAY);
     }
-    if state.without_driver() {
+    if state.on_driver_page() {
         contexts.push(&NO_DRIVER);
     } else {
         contexts.push(tabs::keys(state.tab));

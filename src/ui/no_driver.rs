@@ -13,7 +13,7 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let Some(inventory) = state.snapshot().map(|s| &s.inventory).or(state.inventory.as_ref()) else { return };
     let driver = &inventory.driver;
     // The way on is never scrolled off: it has the last line.
-    let hint = "Press d for the demo: it needs no GPU.";
+    let hint = "7 Doctor says which layer it is; d shows the demo, which needs no GPU.";
     let last = area.bottom().saturating_sub(1);
     pen.text(area.x + 1, last, area.width.saturating_sub(2), hint, Role::Key);
     let height = area.height.saturating_sub(1);

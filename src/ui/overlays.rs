@@ -124,8 +124,9 @@ fn title(state: &State) -> String {
         Overlay::Ask(ask) => {
             format!("{}: {}", actions::asked_for(ask), actions::subject(state, &ask.subject))
         }
-        Overlay::Plan(view) => format!("Plan: {}", view.change.setting()),
-        Overlay::Progress { .. } => "Action".to_owned(),
+        // A low pane has no room for the whole plan: what it comes to is always there.
+        Overlay::Plan(view) => format!("Plan: {}: {}", view.change.setting(), view.change.wanted()),
+        Overlay::Progress { .. } => progress::title(state),
         Overlay::Notice { title, .. } => title.clone(),
     }
 }

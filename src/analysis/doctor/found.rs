@@ -27,13 +27,12 @@ impl Outcome {
         }
     }
 
-    /// How bad it is; what was not checked is less than a warning and more than nothing.
+    /// How bad it is; what was not checked, or passed, is not bad.
     pub(super) const fn gravity(self) -> u8 {
         match self {
-            Self::Fail => 3,
-            Self::Warn => 2,
-            Self::Skipped => 1,
-            Self::Pass => 0,
+            Self::Fail => 2,
+            Self::Warn => 1,
+            Self::Skipped | Self::Pass => 0,
         }
     }
 }

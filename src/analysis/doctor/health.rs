@@ -85,7 +85,7 @@ fn by_rules(context: &Context<'_>, rules: &[&str], well: &str) -> Found {
     let worst = told.iter().map(|verdict| verdict.severity).max();
     let summary = || {
         let worse = told.iter().filter(|verdict| Some(verdict.severity) == worst);
-        listed(worse.map(|verdict| &verdict.summary))
+        worse.map(|verdict| verdict.summary.as_str()).collect::<Vec<_>>().join("; ")
     };
     let found = match worst {
         Some(Severity::Critical) => Found::fail(summary()),

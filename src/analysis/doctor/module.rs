@@ -215,7 +215,7 @@ fn signature(context: &Context<'_>) -> Found {
     let state = match secure {
         Some(true) => "Secure Boot is on",
         Some(false) => "Secure Boot is off",
-        None => "Secure Boot is not there",
+        None => "no Secure Boot here",
     };
     let describe = |found: Found| {
         let found = match secure {

@@ -101,6 +101,12 @@ struct Asking {
     groups: Vec<u32>,
 }
 
+impl Asking {
+    fn name(&self) -> String {
+        if self.uid == 0 { "root".into() } else { format!("user {}", self.uid) }
+    }
+}
+
 fn asking(context: &Context<'_>) -> Option<Asking> {
     let lines = context.lines("/proc/self/status");
     let numbers = |name: &str| -> Vec<u32> {
@@ -134,12 +140,12 @@ fn permissions(context: &Context<'_>) -> Found {
     };
     let closed: Vec<&&HostFile> = nodes.iter().filter(|node| !may_open(node, &asking)).collect();
     let found = match closed.first() {
-        None => Found::pass(format!("user {} may open all {} nodes", asking.uid, nodes.len())),
+        None => Found::pass(format!("{} may open all {} nodes", asking.name(), nodes.len())),
         Some(first) => {
             let group = first.gid.as_ref().map_or(0, |group| *group);
             let found = Found::fail(format!(
-                "user {} may not open {}",
-                asking.uid,
+                "{} may not open {}",
+                asking.name(),
                 listed(closed.iter().map(|node| &*node.path))
             ))
             .lines("/proc/driver/nvidia/params", context.lines("/proc/driver/nvidia/params"));

@@ -82,7 +82,7 @@ impl<'a> Gather<'a> {
         let found = self.root.metadata(path);
         let label = match &found {
             Ok(_) => self.root.label(path),
-            Err(absence) => Err(absence.clone()),
+            Err(_) => Err(Absence::NotRequested),
         };
         let file = self.file(path);
         file.label = label;
@@ -93,12 +93,8 @@ impl<'a> Gather<'a> {
                 file.gid = Ok(found.gid);
                 file.device = found.device.ok_or(Absence::NotSupported);
             }
-            Err(absence) => {
-                file.mode = Err(absence.clone());
-                file.uid = Err(absence.clone());
-                file.gid = Err(absence.clone());
-                file.device = Err(absence);
-            }
+            // One reason says enough.
+            Err(absence) => file.mode = Err(absence),
         }
     }
 

@@ -10,6 +10,7 @@ use super::rig::{BEFORE, GpuRig, HostRig, MIB, MigRig, ProcessRig};
 use super::spec::{self, FaultName, Selector};
 use super::truth::Cumulative;
 use super::{Expectation, Scenario};
+use crate::model::{Absence, HostFile};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(super) fn compile(file: spec::File, name: &str, text: &str) -> Result<Scenar
     let mut compiler = Compiler { file: name, gpus: Vec::new() };
     let interval = compiler.within("interval_seconds", file.interval_seconds, LEAST_INTERVAL, 60.0)?;
     let duration = compiler.within("duration_seconds", file.duration_seconds, interval, LONGEST)?;
-    let host = host(&file.host);
+    let host = host(&file.host, &file.host_file);
     for group in &file.gpu {
         compiler.add_group(group, text)?;
     }
@@ -75,7 +76,7 @@ pub(super) fn compile(file: spec::File, name: &str, text: &str) -> Result<Scenar
     })
 }
 
-fn host(spec: &spec::Host) -> HostRig {
+fn host(spec: &spec::Host, files: &[spec::HostFileSpec]) -> HostRig {
     let bytes = |gib: f64| (gib.max(0.0) * 1024.0 * MIB as f64) as u64;
     HostRig {
         hostname: spec.hostname.clone(),
@@ -95,6 +96,22 @@ fn host(spec: &spec::Host) -> HostRig {
         problem: spec.problem.clone(),
         guest: spec.guest,
         nics: spec.nics.min(MOST_NICS),
+        files: files.iter().map(host_file).collect(),
+    }
+}
+
+fn host_file(spec: &spec::HostFileSpec) -> HostFile {
+    let absent = || Absence::NotSupported;
+    let lines = spec
+        .lines
+        .as_ref()
+        .map(|lines| (1..).zip(lines).map(|(n, line)| (n, line.as_str().into())).collect());
+    let names = spec.names.as_ref().map(|names| names.iter().map(|name| name.as_str().into()).collect());
+    HostFile {
+        lines: lines.ok_or_else(absent),
+        names: names.ok_or_else(absent),
+        link: spec.link.as_deref().map(Into::into).ok_or_else(absent),
+        ..HostFile::new(spec.path.as_str())
     }
 }
 

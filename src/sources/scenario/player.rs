@@ -2,6 +2,7 @@
 
 mod facts;
 mod groups;
+mod host_files;
 mod inventory;
 mod telling;
 mod topology;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// How long a call may take before the watchdog names it, as in the collector.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// Samples from one reading of the host's files to the next.
+const HOST_FILES_EVERY: u64 = 30;
 /// The PID that a made-up collector says it has.
 const COLLECTOR_PID: u32 = 4_242;
 /// CPU of the collector for eight GPUs with everything on: 0.61 % of a core for each (measured).
@@ -142,7 +145,12 @@ impl ScenarioPlayer {
             gpus,
             processes: self.group(t, self.host_processes(&truth)),
             host: self.group(t, self.host_sample(&truth.host)),
-            host_files: None,
+            storage: None,
+            host_files: if self.sequence % HOST_FILES_EVERY == 1 {
+                self.group(t, self.host_files())
+            } else {
+                None
+            },
             sources: self.sources(is_init_stuck),
             cost: Some(SelfCost {
                 cpu_ns: (t.as_secs_f64() * 1e9 * COST_PER_GPU * self.scenario.gpus().len() as f64) as u64,

@@ -5,7 +5,7 @@ use super::metric::{Metric, Values};
 use super::preset::Preset;
 use super::spec::{KindName, LoadName, StateName};
 use super::truth::Cumulative;
-use crate::model::{GpuState, ProcessKind};
+use crate::model::{GpuState, HostFile, ProcessKind};
 use std::collections::BTreeMap;
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -264,4 +264,6 @@ pub struct HostRig {
     pub guest: bool,
     /// RDMA cards; the bus is made up where there are some.
     pub nics: u32,
+    /// Files of the host that differ from those of one on which all is well.
+    pub files: Vec<HostFile>,
 }

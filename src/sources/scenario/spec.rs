@@ -18,6 +18,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) host: Host,
     #[serde(default)]
+    pub(super) host_file: Vec<HostFileSpec>,
+    #[serde(default)]
     pub(super) gpu: Vec<Group>,
     #[serde(default)]
     pub(super) process: Vec<Process>,
@@ -90,6 +92,19 @@ impl Default for Host {
             nics: 0,
         }
     }
+}
+
+/// A file of the host in place of the usual one; without anything but its path, it is not there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HostFileSpec {
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) lines: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) names: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) link: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

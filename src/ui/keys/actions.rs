@@ -2,7 +2,7 @@
 
 use super::table::scroll;
 use super::{Binding, Context, ch, ctrl, key};
-use crate::app::actions::Intent;
+use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
 use crossterm::event::KeyCode;
 
@@ -27,7 +27,8 @@ pub(super) fn active(state: &State, overlay: &Overlay) -> Vec<&'static Context> 
             contexts.push(&PLAN);
         }
         Overlay::Progress { .. } => {
-            if state.run().is_some_and(|run| !run.is_running()) {
+            let undoable = |run: &Run| !run.is_running() && state.undoable(&run.subject).next().is_some();
+            if state.run().is_some_and(undoable) {
                 contexts.push(&UNDO);
             }
             contexts.push(&RUN);

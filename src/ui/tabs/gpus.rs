@@ -1,6 +1,6 @@
 //! Tab 1: all GPUs, a line each, and the selected one in detail.
 
-mod detail;
+pub(super) mod detail;
 mod facts;
 mod overview;
 

@@ -188,7 +188,8 @@ fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
             match of(fast, |fast| fast.clock_events.clone()) {
                 Ok(events) => {
                     let role = words::clock_event(events.any).1;
-                    let names: Vec<&str> = words::clock_events(events.any).map(|(short, ..)| short).collect();
+                    let names: Vec<&str> =
+                        words::clock_events(events.any).into_iter().map(|(short, ..)| short).collect();
                     if names.is_empty() {
                         (words::clock_event(events.any).0.to_owned(), role)
                     } else {

@@ -1,0 +1,175 @@
+//! Frames of the doctor tab: made-up machines whose files the scenario carries.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
+#[path = "support/frames.rs"]
+#[allow(dead_code, reason = "shared with the other frame tests")]
+mod support;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use kgtop::app::{Effect, Message, Mode, Overlay, Settings, State, Tab, update};
+use kgtop::model::Demand;
+use kgtop::sources::scenario::{Scenario, ScenarioPlayer, embedded};
+use kgtop::ui::{Theme, input};
+use kgtop::units::{Mono, Wall};
+use ratatui::layout::Rect;
+use std::time::Duration;
+use support::{frame, roles, text};
+
+const SIZES: [(u16, u16); 4] = [(200, 60), (120, 40), (80, 24), (40, 12)];
+const SCREEN: Rect = Rect { x: 0, y: 0, width: 120, height: 40 };
+
+/// The doctor's tab after that many seconds of a scenario.
+fn state_of(name: &str, text: &str, seconds: u64) -> State {
+    let scenario = Scenario::parse(text, name).unwrap();
+    let mut player = ScenarioPlayer::new(scenario, Wall(1_767_225_600_000_000), Mono(500_000_000_000));
+    let mut state = State::new(Settings { tab: Tab::Doctor, ..Settings::default() }, Mode::Live);
+    while player.position() < Duration::from_secs(seconds) {
+        let Some(record) = player.next() else { break };
+        update(&mut state, Message::Record(Box::new(record)));
+    }
+    state
+}
+
+fn shown(name: &str, seconds: u64) -> State {
+    state_of(name, embedded(name).unwrap(), seconds)
+}
+
+fn check(name: &str, state: &State, columns: u16, rows: u16) {
+    let theme = Theme::probe();
+    let buffer = frame(state, &theme, columns, rows);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        let size = format!("{name}-{columns}x{rows}");
+        insta::assert_snapshot!(size.clone(), text(&buffer));
+        insta::assert_snapshot!(format!("{size}-roles"), roles(&buffer, &theme));
+    });
+}
+
+fn shows(state: &State, columns: u16, rows: u16) -> String {
+    text(&frame(state, &Theme::embedded("dark").unwrap(), columns, rows))
+}
+
+fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
+    let event = Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+    input::message_for(state, SCREEN, &event).map_or_else(Vec::new, |message| update(state, message))
+}
+
+#[test]
+fn a_healthy_rig() {
+    let state = shown("healthy-8xh100", 5);
+    for (columns, rows) in SIZES {
+        check("doctor-healthy", &state, columns, rows);
+    }
+}
+
+#[test]
+fn an_incident() {
+    let state = shown("incident-8xh100", 200);
+    for (columns, rows) in SIZES {
+        check("doctor-incident", &state, columns, rows);
+    }
+}
+
+#[test]
+fn without_a_driver() {
+    let state = shown("no-driver", 5);
+    for (columns, rows) in SIZES {
+        check("doctor-no-driver", &state, columns, rows);
+    }
+}
+
+#[test]
+fn keys_move_order_open_and_copy() {
+    let mut state = shown("no-driver", 5);
+    let first = shows(&state, 120, 40);
+    assert!(first.contains("✗ fail"), "{first}");
+    assert!(first.contains("$ sudo modprobe nvidia"), "{first}");
+    let effects = press(&mut state, KeyCode::Char('y'));
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Copy(text) if text.contains("modprobe"))),
+        "{effects:?}"
+    );
+    press(&mut state, KeyCode::Enter);
+    assert!(matches!(state.overlay(), Overlay::Notice { .. }));
+    let opened = shows(&state, 120, 40);
+    assert!(opened.contains("commands:") && opened.contains("evidence:"), "{opened}");
+    press(&mut state, KeyCode::Esc);
+    press(&mut state, KeyCode::Char('o'));
+    let layers = shows(&state, 120, 40);
+    assert!(layers.contains("by layer"), "{layers}");
+    assert_ne!(first, layers);
+    press(&mut state, KeyCode::End);
+    let last = shows(&state, 120, 40);
+    assert!(last.contains("kernel log readable ─"), "{last}");
+    // The selection is a check, not a place: it stays through another order.
+    press(&mut state, KeyCode::Char('o'));
+    assert!(shows(&state, 120, 40).contains("kernel log readable ─"));
+}
+
+#[test]
+fn a_click_selects_and_a_second_one_opens() {
+    let mut state = shown("healthy-8xh100", 5);
+    let click = Event::Mouse(MouseEvent {
+        kind: MouseEventKind::Down(MouseButton::Left),
+        column: 20,
+        row: 8,
+        modifiers: KeyModifiers::NONE,
+    });
+    let before = shows(&state, 120, 40);
+    let message = input::message_for(&state, SCREEN, &click).unwrap();
+    update(&mut state, message);
+    assert_ne!(shows(&state, 120, 40), before);
+    let message = input::message_for(&state, SCREEN, &click).unwrap();
+    update(&mut state, message);
+    assert!(matches!(state.overlay(), Overlay::Notice { .. }));
+}
+
+#[test]
+fn the_files_are_asked_for_only_while_the_tab_is_shown() {
+    let mut state = shown("healthy-8xh100", 2);
+    assert_eq!(state.demand(), Demand { host_files: true, ..Demand::default() });
+    update(&mut state, Message::SelectTab(Tab::Gpus));
+    assert!(!state.demand().host_files);
+    let effects = update(&mut state, Message::SelectTab(Tab::Doctor));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Demand(demand) if demand.host_files)));
+}
+
+#[test]
+fn nothing_is_told_of_rigs_that_are_well() {
+    for name in ["healthy-1xh200", "healthy-2xh200", "healthy-8xh100", "idle", "mig", "laptop-asleep"] {
+        let state = shown(name, 20);
+        let screen = shows(&state, 200, 60);
+        assert!(!screen.contains("✗ fail") && !screen.contains("! warn"), "{name}: {screen}");
+        assert!(screen.contains("✓ pass"), "{name}: {screen}");
+    }
+}
+
+#[test]
+fn a_fault_is_told_and_goes_when_it_ends() {
+    let hot = shows(&shown("throttled", 30), 200, 60);
+    assert!(hot.contains("✗ fail") && hot.contains("power and temperature"), "{hot}");
+    let cool = shows(&shown("throttled", 119), 200, 60);
+    assert!(!cool.contains("✗ fail"), "{cool}");
+}
+
+#[test]
+fn a_scenario_may_say_what_the_host_lacks() {
+    let base = embedded("healthy-1xh200").unwrap();
+    let text = format!("{base}\n[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");
+    let screen = shows(&state_of("own", &text, 3), 200, 60);
+    assert!(
+        screen.contains("Docker cannot give GPUs to containers") || screen.contains("✗ fail"),
+        "{screen}"
+    );
+}
