@@ -24,6 +24,10 @@ use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// The search path of what kgtop starts with root's rights: whoever set the one that was inherited could have named
+/// other programs. The last one is NixOS'.
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
+
 /// Runs the command line; the binary is this call.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {

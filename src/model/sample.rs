@@ -65,7 +65,7 @@ pub struct Gap {
 /// Why the collector leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bye {
-    /// `end_of_input`, `signal`, `gpu_lost`, `driver_reloaded`, `mig_changed`, `reset`, `end_of_scenario`.
+    /// `end_of_input`, `driver_reloaded`, `gpu_appeared`, `let_sleep` (an idle laptop's GPU), `done`, `end_of_scenario`.
     pub reason: Arc<str>,
     /// Whether a fresh collector should be started.
     pub restart: bool,

@@ -159,7 +159,12 @@ impl CollectorTask {
     }
 
     fn spawn(&self, let_sleep: bool) -> std::io::Result<Child> {
-        tokio::process::Command::new(SELF)
+        let mut command = tokio::process::Command::new(SELF);
+        if rustix::process::geteuid().is_root() {
+            // The collector starts journalctl.
+            command.env("PATH", super::SYSTEM_PATH);
+        }
+        command
             .args(&self.arguments)
             .args(let_sleep.then_some("--let-sleep"))
             .stdin(Stdio::piped())

@@ -1,6 +1,7 @@
 //! What the screen's actions need of this machine: facts for a plan, the child that carries a confirmed plan out, and
 //! sudo where the screen has no right to.
 
+use super::SYSTEM_PATH;
 use super::act::{self, Place, Reader};
 use crate::actions::{Change, Outcome, Progress, Refusal, RefusalKind};
 use crate::app::actions::{Confirmed, LocalAuthority, Preflight, Wanted};
@@ -22,8 +23,6 @@ const COMPLAINT_LIMIT: u64 = 4 << 10;
 const IN_FLIGHT: usize = 32;
 /// Where sudo is looked for: whoever set PATH could have named another one.
 const SUDO: [&str; 3] = ["/usr/bin/sudo", "/bin/sudo", "/run/wrappers/bin/sudo"];
-/// The PATH that sudo is started with.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What an action tells the screen.
 #[derive(Debug)]
@@ -87,8 +86,11 @@ impl Hands {
         let Some(sudo) = sudo_below(&self.reader.place.root) else {
             return "sudo is not installed here: c on the plan copies the command".to_owned();
         };
-        let status =
-            std::process::Command::new(&sudo).args(words).args(&self.arguments).env("PATH", PATH).status();
+        let status = std::process::Command::new(&sudo)
+            .args(words)
+            .args(&self.arguments)
+            .env("PATH", SYSTEM_PATH)
+            .status();
         let text = match status {
             Ok(status) => match status.code() {
                 Some(0) => "through sudo: done".to_owned(),
