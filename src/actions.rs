@@ -14,6 +14,7 @@ mod gpu;
 mod health;
 mod lasting;
 mod losses;
+mod mig;
 mod plan;
 mod process;
 mod progress;
@@ -26,10 +27,11 @@ mod words;
 
 pub use change::Change;
 pub use command::{SysfsWrite, gpu_command, smi_address, smi_arguments, sysfs_writes};
-pub use facts::{GpuFacts, HolderFacts, HostFacts, MigFacts, MigProfile, ProcessTarget};
+pub use facts::{GpuFacts, HolderFacts, HostFacts, ProcessTarget};
 pub use gpu::plan_gpu;
 pub use health::{Comparison, compare};
 pub use lasting::{Unit, power_unit};
+pub use mig::{MigFacts, MigProfile};
 pub use plan::{
     Fit, FitError, Loss, PLAN_FORMAT, Plan, PlanError, Refusal, RefusalKind, STALE_AFTER, Target, Weight,
 };

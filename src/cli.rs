@@ -38,6 +38,9 @@ pub struct GlobalArgs {
     /// The NVML library to load in place of libnvidia-ml.so.1
     #[arg(long, global = true, value_name = "FILE")]
     pub nvml_lib: Option<PathBuf>,
+    /// Directory of zpool and zfs, in place of where the system has them; with --root they are not run unless named
+    #[arg(long, global = true, value_name = "DIR")]
+    pub zfs_tools: Option<PathBuf>,
     /// Seconds between samples, 0.1 to 60
     #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval, allow_negative_numbers = true)]
     pub interval: Option<f64>,

@@ -13,7 +13,9 @@ mod driver;
 mod gpu;
 mod host;
 mod kernel_log;
+mod models;
 mod sleep;
+mod storage;
 mod topology;
 mod writer;
 
@@ -53,6 +55,10 @@ pub struct Options {
     pub own_audit: Option<PathBuf>,
     /// Whether NVML is to be loaded at all (a captured root has none).
     pub use_nvml: bool,
+    /// Folders of models to look through besides the usual places.
+    pub model_paths: Vec<String>,
+    /// Directory of `zpool` and `zfs`; `None` is where the system has them, and none at all for a captured root.
+    pub zfs_tools: Option<PathBuf>,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
     pub parent: Option<i32>,
     /// The predecessor left so that a laptop's GPU can sleep: wait for that before the driver is opened.
@@ -80,6 +86,8 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     kernel_log::start(&options.root, &shared, &out);
     audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
     topology::start(&options.root, &shared);
+    models::start(&options.root, &options.model_paths, &shared);
+    storage::start(&options.root, options.zfs_tools.as_deref(), &shared, &out);
     doctor::start(&options.root, &shared);
 
     let mut tick = Ticks::new(options.interval, clock);

@@ -23,17 +23,18 @@ mod topology;
 mod weights;
 
 pub use demand::Demand;
-pub use derive::{Deriver, ENDED_KEPT};
+pub use derive::{DatasetTracks, Deriver, ENDED_KEPT};
 pub use event::{EventSource, RawEvent};
 pub use group::{
     Band, Buffers, ClockEvents, Counters, Fast, Gpm, Grouped, Health, Live, MigInstance, NvLink, ProcessKind,
     ProcessList, ProcessOnGpu, ProcessUtilization, TimedValue,
 };
-pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond};
+pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond, Track};
 pub use host_file::{HostFile, HostFiles};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
 pub use models::{
-    ModelAccess, ModelFormat, ModelStore, ModelUse, StoreKind, StorePlace, StoredModel, Unfinished,
+    LOADING_BYTES_PER_SECOND, ModelAccess, ModelFormat, ModelLoad, ModelStore, ModelUse, RateSource,
+    StoreKind, StorePlace, StoredModel, Unfinished,
 };
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};
@@ -45,8 +46,10 @@ pub use snapshot::{
     Gpu, GpuRates, HostView, Process, ProcessGpu, ReasonSeconds, Snapshot, Throttle, Unattributed,
 };
 pub use storage::{
-    Dataset, DatasetCounters, PoolSpace, PoolStatus, Scan, ScanFunction, ScanState, Vdev, ZfsCache,
-    ZfsKernel, ZfsPoolState, hit_ratio,
+    CacheRates, Dataset, DatasetCounters, DatasetKey, DatasetRates, DatasetView, DiskCounters, DiskRates,
+    FileSystem, Kept, ListingState, PoolSpace, PoolStatus, PoolView, Scan, ScanFunction, ScanState,
+    SnapshotBatch, SnapshotListing, Storage, StorageSample, Vdev, ZfsCache, ZfsKernel, ZfsPoolState,
+    ZfsSnapshot, hit_ratio,
 };
 pub use topology::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
 pub use weights::{Geometry, KvCache, ModelHeader, ModelShape};

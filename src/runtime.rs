@@ -3,6 +3,7 @@
 mod act;
 mod bundle;
 mod child;
+mod clipboard;
 mod clock;
 mod commands;
 mod demo;
@@ -11,6 +12,7 @@ mod events;
 mod feed;
 mod fit;
 mod hands;
+mod keyboard;
 mod log;
 mod once;
 mod player;
@@ -21,6 +23,10 @@ use crate::cli::{Cli, EXIT_USAGE};
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// The search path of what kgtop starts with root's rights: whoever set the one that was inherited could have named
+/// other programs. The last one is NixOS'.
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
 
 /// Runs the command line; the binary is this call.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -3,12 +3,14 @@
 
 pub mod audit_log;
 pub mod containers;
+pub mod disks;
 pub mod doctor;
 pub mod holders;
 pub mod host;
 pub mod kernel_log;
 pub mod lane;
 pub mod models;
+pub mod mounts;
 pub mod nvml;
 pub mod pci;
 pub mod processes;

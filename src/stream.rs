@@ -10,8 +10,10 @@ mod groups;
 mod host_files;
 mod json;
 mod leaves;
+mod models;
 mod reader;
 mod records;
+mod storage;
 mod topology;
 mod wire;
 
@@ -69,6 +71,7 @@ pub fn encode(record: &Record, out: &mut String) {
         Record::Sample(sample) => line("sample", sample.as_ref(), out),
         Record::Event(event) => line("event", event, out),
         Record::CallStuck(call) => line("call_stuck", call, out),
+        Record::Snapshots(batch) => line("snapshots", batch, out),
         Record::Gap(gap) => line("gap", gap, out),
         Record::Bye(bye) => line("bye", bye, out),
     }
@@ -116,6 +119,7 @@ fn decode_json(json: &Json<'_>) -> Result<Option<Record>, DecodeError> {
         "sample" => Record::Sample(Box::new(members("sample", &fields)?)),
         "event" => Record::Event(members("event", &fields)?),
         "call_stuck" => Record::CallStuck(members("call_stuck", &fields)?),
+        "snapshots" => Record::Snapshots(members("snapshots", &fields)?),
         "gap" => Record::Gap(members("gap", &fields)?),
         "bye" => Record::Bye(members("bye", &fields)?),
         _ => return Ok(None),
@@ -128,7 +132,9 @@ pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     let mut objects = records::objects();
     objects.extend(groups::objects());
     objects.extend(topology::objects());
+    objects.extend(storage::objects());
     objects.extend(host_files::objects());
+    objects.extend(models::objects());
     objects
 }
 

@@ -83,6 +83,15 @@ fn a_gpu_that_still_asks_for_it_afterwards_is_a_failure() {
 }
 
 #[test]
+fn a_gpu_that_does_not_come_back_is_a_failure() {
+    let machine = Machine::new("");
+    machine.afterwards("state = \"lost\"\n");
+    let Some(output) = acted(&machine, &RESET) else { return };
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    says(&output, &["went through, and the driver does not show the GPU", "reboot, then a power cycle"]);
+}
+
+#[test]
 fn a_reset_that_fails_says_why_and_brings_persistence_back() {
     let cases = [
         ("busy", "In use by another client", "--dry-run names who has it now"),
@@ -238,6 +247,23 @@ fn a_lost_gpu_is_told_to_need_a_reboot() {
     assert_eq!(output.status.code(), Some(64), "{}", text(&output));
     says(&output, &["lost: it comes back with a reboot, not with a reset"]);
     assert_eq!(machine.smi_told(), [] as [String; 0]);
+}
+
+#[test]
+fn nothing_is_searched_for_on_the_path_that_was_inherited() {
+    let machine = Machine::new("");
+    // One that would be found first.
+    let other = machine.path("bin");
+    std::fs::create_dir(&other).unwrap();
+    let trap = other.join("nvidia-smi");
+    std::fs::write(&trap, format!("#!/bin/sh\ntouch {}\n", machine.path("trapped").display())).unwrap();
+    std::fs::set_permissions(&trap, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = machine.command(&RESET).env("PATH", &other).output().unwrap();
+    assert!(!machine.path("trapped").exists());
+    if is_root() {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert_eq!(machine.smi_told(), [OFF, RESETS, ON]);
+    }
 }
 
 #[test]

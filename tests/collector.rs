@@ -325,6 +325,49 @@ fn a_driver_that_is_loaded_anew_is_opened_anew() {
     assert!(collector.wait_exit().success());
 }
 
+/// Copies a captured machine, links as links.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(&from).unwrap(), &to).unwrap();
+        } else if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_sleeping_gpu_is_shown_asleep_and_the_driver_is_opened_only_once_it_wakes() {
+    let root = tempfile::tempdir().unwrap();
+    copy(&fixture("roots/laptop-asleep"), root.path());
+    let library = stand_in::stand_in_library();
+    let (path, library) = (root.path().to_str().unwrap(), library.to_str().unwrap());
+    // To open this library is to hang in its init, and that would be told.
+    let arguments = ["--interval", "0.2", "--root", path, "--nvml-lib", library];
+    let mut collector = Collector::start(&arguments, "init-blocked.toml");
+    let init = |record: &Record| matches!(record, Record::CallStuck(call) if &*call.call == "nvmlInit_v2");
+    let mut asleep = 0;
+    while asleep < 40 {
+        match collector.next().unwrap() {
+            Record::Sample(sample) if !sample.gpus.is_empty() => {
+                assert_eq!(sample.gpus[0].state, GpuState::Asleep);
+                assert_eq!(sample.gpus[0].id.to_string(), "0000:01:00.0");
+                let nvml = sample.sources.iter().find(|source| &*source.name == "nvml").unwrap();
+                assert!(nvml.reason.contains("left asleep"), "{}", nvml.reason);
+                asleep += 1;
+            }
+            record => assert!(!init(&record), "the driver was opened"),
+        }
+    }
+    let status = "sys/bus/pci/devices/0000:01:00.0/power/runtime_status";
+    std::fs::write(root.path().join(status), "active\n").unwrap();
+    collector.find("the driver to be opened", |record| init(&record).then_some(()));
+}
+
 #[test]
 fn a_machine_without_a_driver_has_its_devices_and_an_explanation() {
     let root = fixture("roots/no-driver");

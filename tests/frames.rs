@@ -606,6 +606,63 @@ fn the_mouse_selects_sorts_and_opens() {
 }
 
 #[test]
+fn what_the_collector_complains_of_is_one_key_away_and_bounded() {
+    let mut state = live(Rig::new(1, 0, Condition::Healthy));
+    press(&mut state, "E");
+    assert!(shows(&state, 120, 40).contains("nothing yet"));
+    press(&mut state, "\u{1b}");
+    for number in 0..1_000 {
+        update(
+            &mut state,
+            Message::CollectorStderr(format!("complaint {number}: \u{1b}[2Jlibnvidia-ml said so")),
+        );
+    }
+    press(&mut state, "E");
+    let screen = shows(&state, 120, 40);
+    assert!(screen.contains("complaint 800:") && !screen.contains("complaint 799:"), "{screen}");
+    assert!(!screen.contains('\u{1b}'));
+    for _ in 0..300 {
+        press(&mut state, "j");
+    }
+    assert!(shows(&state, 120, 40).contains("complaint 999:"));
+}
+
+/// The headings of the process table: the column that it is sorted by has an arrow.
+fn headings(state: &State) -> String {
+    let screen = shows(state, 200, 60);
+    let line = screen.lines().find(|line| line.contains("PID") && line.contains("command")).unwrap();
+    assert_eq!(line.matches(['▲', '▼']).count(), 1, "{line}");
+    line.to_owned()
+}
+
+#[test]
+fn every_column_can_be_sorted_by_in_both_orders() {
+    let mut state = on(live(Rig::new(4, 12, Condition::Healthy)), Tab::Processes);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..11 {
+        let forward = headings(&state);
+        let column = forward.replace('▼', "▲");
+        let order = |state: &State| -> Vec<String> {
+            let screen = shows(state, 200, 60);
+            let pid =
+                |line: &str| line.split_whitespace().find(|word| word.starts_with("210")).map(str::to_owned);
+            screen.lines().skip(5).filter_map(pid).collect()
+        };
+        let before = order(&state);
+        press(&mut state, "r");
+        let backward = headings(&state);
+        assert_eq!(column, backward.replace('▼', "▲"));
+        assert_ne!(forward, backward, "the arrow turns");
+        assert_ne!(before, order(&state), "sorted by {forward}");
+        press(&mut state, "r");
+        assert_eq!(before, order(&state));
+        seen.insert(column);
+        press(&mut state, "s");
+    }
+    assert_eq!(seen.len(), 11, "{seen:?}");
+}
+
+#[test]
 fn windows_go_around() {
     let mut state = live(Rig::new(1, 0, Condition::Healthy));
     for label in [Window::M15, Window::M60, Window::M1, Window::M5].map(Window::label) {

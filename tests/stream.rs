@@ -56,14 +56,19 @@ proptest! {
 #[test]
 fn version_1_decodes_and_encodes_to_the_same_bytes_for_ever() {
     // Members that came later stand in files of their own: the bytes of the first never change.
-    let golden = concat!(include_str!("golden/v1.jsonl"), include_str!("golden/v1-host-files.jsonl"),);
+    let golden = concat!(
+        include_str!("golden/v1.jsonl"),
+        include_str!("golden/v1-host-files.jsonl"),
+        include_str!("golden/v1-storage.jsonl"),
+        include_str!("golden/v1-models.jsonl"),
+    );
     let mut kinds = std::collections::BTreeSet::new();
     for (number, line) in golden.split_inclusive('\n').enumerate() {
         let record = stream::decode(line).unwrap().unwrap();
         kinds.insert(line.split('"').nth(3));
         assert_eq!(encoded(&record), line, "line {}", number + 1);
     }
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
     for (object, members) in stream::objects() {
         for member in members {
             assert!(golden.contains(&format!("\"{member}\":")), "{object}.{member} is in no golden line");
@@ -79,7 +84,18 @@ fn every_member_is_documented() {
             assert!(documentation.contains(&format!("`{member}`")), "{object}.{member} is not documented");
         }
     }
-    for kind in ["header", "inventory", "sample", "event", "call_stuck", "gap", "bye", "demand"] {
+    for kind in [
+        "header",
+        "inventory",
+        "sample",
+        "event",
+        "call_stuck",
+        "gap",
+        "bye",
+        "demand",
+        "snapshots",
+        "list_snapshots",
+    ] {
         assert!(documentation.contains(&format!("`{kind}`")), "{kind} is not documented");
     }
     for absence in [

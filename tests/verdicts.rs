@@ -16,6 +16,8 @@ mod bench;
 mod quiet;
 #[path = "verdicts/rules.rs"]
 mod rules;
+#[path = "verdicts/storage.rs"]
+mod storage;
 
 use bench::Told;
 use kgtop::analysis::{Severity, Verdict};

@@ -9,12 +9,16 @@
     reason = "a test may panic"
 )]
 
-use kgtop::model::{Absence, PoolStatus, ScanFunction, ScanState};
+use kgtop::model::{
+    Absence, DatasetCounters, Deriver, Grouped, PoolStatus, Record, Sample, ScanFunction, ScanState,
+    StorageSample, ZfsCache, ZfsKernel, ZfsPoolState,
+};
 use kgtop::sources::root::Root;
 use kgtop::sources::zfs::{
-    ToolError, Tools, ZfsReader, ZfsTools, parse_datasets, parse_pools, parse_status_json, parse_status_text,
+    Progress, ToolError, Tools, ZfsReader, ZfsTools, list_snapshots, parse_datasets, parse_pools,
+    parse_status_json, parse_status_text,
 };
-use kgtop::units::Bytes;
+use kgtop::units::{Bytes, BytesPerSecond, Mono};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -149,7 +153,7 @@ fn a_scrub_tells_how_far_it_is_and_when_it_ended() {
     assert_eq!((running.function, running.state), (ScanFunction::Scrub, ScanState::Running));
     assert!((running.done.unwrap() - 0.9981).abs() < 0.000_1, "{running:?}");
     let words = text("2.3.9-scrub")[0].scan.unwrap();
-    assert!((words.done.unwrap() - 0.9981).abs() < 1e-9);
+    assert!((words.done.unwrap() - 0.9981).abs() < 1e-6);
     let ended = json("2.3.9-cksum")[0].scan.unwrap();
     assert_eq!((ended.state, ended.errors, ended.done), (ScanState::Finished, Some(0), None));
     assert!(ended.ended.is_some());
@@ -220,8 +224,8 @@ fn an_older_zpool_is_asked_in_words_and_only_once_in_json() {
     );
     let (directory, tools) = tool("zpool", &script);
     let mut zfs = ZfsTools::new(tools);
-    assert_eq!(&*zfs.status().unwrap()[0].state, "DEGRADED");
-    assert_eq!(&*zfs.status().unwrap()[0].state, "DEGRADED");
+    assert_eq!(&*zfs.status(&[]).unwrap()[0].state, "DEGRADED");
+    assert_eq!(&*zfs.status(&[]).unwrap()[0].state, "DEGRADED");
     let asked = std::fs::read_to_string(directory.path().join("asked")).unwrap();
     assert_eq!(asked.lines().filter(|line| line.contains("-j")).count(), 1);
 }
@@ -242,4 +246,142 @@ fn a_tool_that_hangs_is_given_up() {
     assert!(matches!(tools.run("zpool", &[]), Err(ToolError::Deadline { .. })));
     // The child could be killed, so the next one is started again.
     assert!(matches!(tools.run("zpool", &[]), Err(ToolError::Deadline { .. })));
+}
+
+fn counters(name: &str, objset: u64, created_ns: u64, read_bytes: u64) -> DatasetCounters {
+    DatasetCounters {
+        pool: "rpool".into(),
+        objset,
+        name: name.into(),
+        created_ns,
+        read_bytes,
+        written_bytes: 0,
+        reads: read_bytes / 4_096,
+        writes: 0,
+    }
+}
+
+fn kernel_at(second: u64, hits: [u64; 3], datasets: Vec<DatasetCounters>) -> Record {
+    let cache = ZfsCache {
+        demand_data_hits: Ok(hits[0]),
+        demand_data_misses: Ok(hits[1]),
+        demand_metadata_hits: Ok(0),
+        demand_metadata_misses: Ok(0),
+        hits: Ok(hits[0]),
+        misses: Ok(hits[1] + hits[2]),
+        ..ZfsCache::default()
+    };
+    let pools = vec![ZfsPoolState { name: "rpool".into(), state: Ok("ONLINE".into()) }];
+    let kernel = ZfsKernel { version: Ok("2.1.11".into()), cache, pools, datasets };
+    let at = Mono(second * 1_000_000);
+    let storage =
+        StorageSample { kernel: Some(Grouped { at, value: Ok(kernel) }), ..StorageSample::default() };
+    let sample = Sample { mono: at, storage: Some(Box::new(storage)), ..Sample::default() };
+    Record::Sample(Box::new(sample))
+}
+
+#[test]
+fn rates_come_from_two_distinct_readings_of_one_life_of_the_counters() {
+    let mut deriver = Deriver::new();
+    let key = ("rpool".into(), 7);
+    let mut push = |record| {
+        let storage = deriver.push(record).unwrap().storage;
+        (storage.activity.get(&key).map(|rates| rates.read.clone()), storage.cache.clone())
+    };
+    let unseen = Absence::InsufficientHistory { seen_seconds: 0.0 };
+    assert_eq!(push(kernel_at(10, [0, 0, 0], vec![counters("rpool/a", 7, 1, 1_000)])).0, None);
+    let (rate, cache) = push(kernel_at(20, [90, 10, 100], vec![counters("rpool/a", 7, 1, 11_000)]));
+    assert_eq!(rate, Some(Ok(BytesPerSecond(1_000.0))));
+    // Prefetching missed a hundred times more: what programs asked for is told apart.
+    assert_eq!((cache.hit_ratio, cache.demand_hit_ratio), (Ok(0.45), Ok(0.9)));
+    // The same reading again is no second one.
+    let (rate, _) = push(kernel_at(20, [90, 10, 100], vec![counters("rpool/a", 7, 1, 11_000)]));
+    assert_eq!(rate, Some(Ok(BytesPerSecond(1_000.0))));
+    // Mounted again: the counters began anew, greater or not.
+    let (rate, cache) = push(kernel_at(21, [90, 10, 100], vec![counters("rpool/a", 7, 2, 99_000)]));
+    assert_eq!(rate, Some(Err(unseen.clone())));
+    assert_eq!(cache.hit_ratio, Err(unseen), "nothing was asked for: no ratio, neither 0 nor 1");
+    // Renamed: the object set is what it is known by.
+    let (rate, _) = push(kernel_at(22, [90, 10, 100], vec![counters("rpool/b", 7, 2, 99_500)]));
+    assert_eq!(rate, Some(Ok(BytesPerSecond(500.0))));
+    // Unmounted.
+    let (rate, _) = push(kernel_at(23, [90, 10, 100], Vec::new()));
+    assert_eq!(rate, None);
+}
+
+#[test]
+fn a_tool_that_fails_leaves_its_last_value_with_its_age() {
+    let mut deriver = Deriver::new();
+    let with = |second: u64, status: Result<Vec<PoolStatus>, Absence>| {
+        let at = Mono(second * 1_000_000);
+        let storage =
+            StorageSample { status: Some(Grouped { at, value: status }), ..StorageSample::default() };
+        let sample = Sample { mono: at, storage: Some(Box::new(storage)), ..Sample::default() };
+        Record::Sample(Box::new(sample))
+    };
+    deriver.push(with(5, Ok(json("2.3.9-degraded"))));
+    let storage = deriver.push(with(9, Err(Absence::failed(0, "gave no answer")))).unwrap().storage;
+    assert_eq!(storage.status.value.as_ref().unwrap().at, Mono(5_000_000));
+    assert_eq!(&*storage.pools()[0].state.clone().unwrap(), "DEGRADED");
+    assert_eq!(storage.status.failure.as_ref().unwrap().at, Mono(9_000_000));
+    let storage = deriver.push(with(15, Ok(json("2.3.9-healthy")))).unwrap().storage;
+    assert!(storage.status.failure.is_none());
+    assert_eq!(storage.pools()[0].healthy(), Some(true));
+}
+
+/// A `zfs` that knows some snapshots and writes down what it was asked.
+fn snapshot_tool(body: &str) -> (tempfile::TempDir, Tools) {
+    tool("zfs", &format!("echo \"$*\" >> \"${{0%/*}}/asked\"\n{body}"))
+}
+
+#[test]
+fn snapshots_are_listed_newest_first_in_portions() {
+    let body = "case \"$*\" in\n*'-o name rpool/ai') i=0; while [ $i -lt 150 ]; do echo rpool/ai@s$i; i=$((i+1)); done;;\n\
+                *) for name do case $name in *@*) printf '%s\\t10\\t20\\t1700000000\\t1\\trpool/fork,rpool/b\\n' \"$name\";; esac; done;;\nesac";
+    let (directory, mut tools) = snapshot_tool(body);
+    let (mut total, mut rows, mut parts) = (0, Vec::new(), 0);
+    list_snapshots(&mut tools, "rpool/ai", &|| false, &mut |progress| match progress {
+        Progress::Total(count) => total = count,
+        Progress::Rows(more) => {
+            parts += 1;
+            rows.extend(more);
+        }
+    })
+    .unwrap();
+    assert_eq!((total, rows.len(), parts), (150, 150, 3));
+    assert_eq!((&*rows[0].name, &*rows[149].name), ("s149", "s0"));
+    assert_eq!(
+        (rows[0].used.clone(), rows[0].holds.clone(), rows[0].clones.len()),
+        (Ok(Bytes(10)), Ok(1), 2)
+    );
+    let asked = std::fs::read_to_string(directory.path().join("asked")).unwrap();
+    assert_eq!(asked.lines().count(), 4);
+}
+
+#[test]
+fn a_listing_of_snapshots_is_called_off_in_the_middle_of_a_tool() {
+    let (_directory, mut tools) = snapshot_tool("exec tail -f /dev/null");
+    let asked = std::cell::Cell::new(0);
+    let cancelled = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 2
+    };
+    let result = list_snapshots(&mut tools, "rpool/ai", &cancelled, &mut |_| panic!("nothing was listed"));
+    assert!(matches!(result, Err(ToolError::Cancelled)), "{result:?}");
+}
+
+#[test]
+fn a_snapshot_destroyed_in_between_keeps_its_name_and_says_why() {
+    let body = "case \"$*\" in\n*'-o name rpool/ai') echo rpool/ai@gone;;\n\
+                *) echo 'cannot open: dataset does not exist' >&2; exit 1;;\nesac";
+    let (_directory, mut tools) = snapshot_tool(body);
+    let mut rows = Vec::new();
+    list_snapshots(&mut tools, "rpool/ai", &|| false, &mut |progress| {
+        if let Progress::Rows(more) = progress {
+            rows.extend(more);
+        }
+    })
+    .unwrap();
+    assert_eq!(&*rows[0].name, "gone");
+    assert!(rows[0].used.clone().unwrap_err().to_string().contains("does not exist"));
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `KGTOP_STAND_IN` | scenario file, or the name of an embedded one; `healthy-8xh100` without |
 //! | `KGTOP_STAND_IN_LOG` | file to which every call that sets something is appended, one a line |
+//! | `KGTOP_STAND_IN_SHARED` | set: what any process set according to that file holds for all, as on one machine |
 //! | `KGTOP_STAND_IN_EPOCH` | the scenario's start in seconds since the Unix epoch; the first call without |
 #![allow(
     unsafe_code,

@@ -2,7 +2,7 @@
 
 use crate::code::{Answer, INVALID_ARGUMENT, NOT_SUPPORTED, out};
 use crate::state::{Target, device_calls, log};
-use kgtop::sources::scenario::Values;
+use kgtop::sources::scenario::{GpuRig, Values};
 use std::ffi::{c_int, c_uint};
 
 /// What was set on one GPU since the start.
@@ -23,6 +23,29 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Takes over what was told to any process: the calls in the log about `gpu`, in their order.
+    pub fn hear(&mut self, gpu: &GpuRig, log: &str) {
+        for line in log.lines() {
+            let mut words = line.split(' ');
+            let call = words.next().unwrap_or_default();
+            let number = |word: Option<&str>| word.and_then(|word| word.parse::<u32>().ok());
+            let (of, value) = (number(words.next()), number(words.next()));
+            let (Some(value), true) = (value, of == Some(gpu.index)) else { continue };
+            match call {
+                "nvmlDeviceSetPowerManagementLimit" | "nvmlDeviceSetPowerManagementLimit_v2" => {
+                    let watts = f64::from(value) / 1000.0;
+                    let within = |(least, most, _): (f64, f64, f64)| (least..=most).contains(&watts);
+                    if gpu.preset.power_limits.is_some_and(within) {
+                        self.power_limit = Some(watts);
+                    }
+                }
+                "nvmlDeviceSetPersistenceMode" if value <= 1 => self.persistence = Some(value),
+                "nvmlDeviceSetComputeMode" if value <= 3 && value != 1 => self.compute_mode = Some(value),
+                _ => {}
+            }
+        }
+    }
+
     pub fn apply(&self, mut values: Values) -> Values {
         if let Some(limit) = self.power_limit {
             values.power_limit = limit;

@@ -129,7 +129,8 @@ fn effect(gpu: &GpuFacts, change: &Change) -> Option<String> {
             Some("clocks go up to the default again where an application clock held them down".to_owned())
         }
         Change::MigCreate { .. } => Some(
-            "each instance is a device of its own, with its UUID; who names devices by MIG UUID has to be told"
+            "each instance is a device of its own, with its UUID; who names devices by MIG UUID has to be told; \
+             kgtop act mig destroy takes them away again"
                 .to_owned(),
         ),
         Change::MigDestroy { .. } => {
@@ -177,6 +178,7 @@ fn undo(gpu: &GpuFacts, change: &Change) -> Option<Change> {
         Change::ComputeMode { .. } => {
             Change::ComputeMode { mode: super::ComputeMode::from_number(known(&gpu.compute_mode)?)? }
         }
+        Change::MigDestroy { instance } => super::losses::made_again(gpu, *instance)?,
         _ => return None,
     })
 }
@@ -195,7 +197,8 @@ fn lasting(gpu: &GpuFacts, change: &Change) -> String {
             "until reboot, reset, or the driver unloads".to_owned()
         }
         Change::Persistence { .. } => {
-            "until reboot; nvidia-persistenced (systemctl enable --now nvidia-persistenced) makes it last"
+            "until reboot; systemctl enable --now nvidia-persistenced makes it last, systemctl disable --now \
+             nvidia-persistenced undoes that"
                 .to_owned()
         }
         Change::ComputeMode { .. } => "until reboot or reset".to_owned(),
@@ -203,7 +206,10 @@ fn lasting(gpu: &GpuFacts, change: &Change) -> String {
             "until reboot or reset; nvidia-mig-parted with a unit of its own makes a layout last".to_owned()
         }
         Change::DefaultApplicationClocks => {
-            "the default is what reboot and reset give as well; for good".to_owned()
+            "for good: the default is what reboot and reset give as well".to_owned()
+        }
+        Change::Reset | Change::LastResort { .. } => {
+            "done once; settings are then as after a boot, and stay so until they are set again".to_owned()
         }
         _ => "for good".to_owned(),
     }

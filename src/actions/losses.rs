@@ -2,7 +2,8 @@
 
 use super::change::Change;
 use super::command::gpu_command;
-use super::facts::{GpuFacts, HolderFacts, MigFacts, milliwatts};
+use super::facts::{GpuFacts, HolderFacts, milliwatts};
+use super::mig::MigFacts;
 use super::plan::Loss;
 use super::settings::EccCounters;
 use crate::model::known;
@@ -63,6 +64,15 @@ fn reset_losses(gpu: &GpuFacts, address: &str) -> Vec<Loss> {
     );
     push("ranks on other GPUs of a job that uses this one will hang".to_owned(), None);
     lost
+}
+
+/// The change that makes the instances again that are destroyed, under other UUIDs; `None` where a profile is not
+/// known.
+pub(super) fn made_again(gpu: &GpuFacts, number: Option<u32>) -> Option<Change> {
+    let is_meant = |instance: &&MigFacts| number.is_none_or(|number| instance.instance == Ok(number));
+    let meant: Vec<&MigFacts> = gpu.mig_instances.iter().flatten().filter(is_meant).collect();
+    let known = !meant.is_empty() && meant.iter().all(|instance| instance.profile.is_ok());
+    known.then(|| again(meant.into_iter()))
 }
 
 /// The change that makes these instances again; where a profile is not known nothing stands for it.

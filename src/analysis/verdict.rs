@@ -61,6 +61,8 @@ pub enum Area {
     Limits,
     /// The kernel log.
     Events,
+    /// Pools, datasets, devices.
+    Storage,
     /// The layers from the bus to the container.
     Doctor,
 }
@@ -107,6 +109,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         setup::RULES,
         load::RULES,
         siblings::RULES,
+        super::storage::VERDICTS,
     ]
     .into_iter()
     .flatten()

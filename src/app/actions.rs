@@ -9,18 +9,20 @@ mod confirm;
 mod menu;
 mod plan;
 mod run;
+mod undo;
 
 pub use ask::{Ask, Question};
 pub use authority::{Confirmed, LocalAuthority};
 pub use menu::{Entry, List, Menu, Then};
 pub use plan::{PlanView, Preflight, Wanted};
 pub use run::Run;
+pub use undo::Undo;
 
 pub(super) use plan::{review, take_preflight};
 pub(super) use run::{ended, progress};
+pub(super) use undo::take_undoables;
 
 use super::{Effect, Motion, Overlay, State, Tab};
-use crate::actions::Change;
 use crate::model::{GpuId, ProcessKey};
 use crate::units::Mono;
 
@@ -45,17 +47,11 @@ pub struct ActionsState {
     run: Option<Run>,
     /// The collector is stopped, so that what runs finds the GPU free.
     held: bool,
-    /// The last change of each setting of each target, with what takes it back; the newest last.
+    /// The last change of each setting of each target, with what takes it back; the newest last. Of a GPU it is
+    /// what the audit log says: another kgtop may have acted too.
     undo: Vec<Undo>,
-}
-
-/// A change that was made, and what takes it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undo {
-    /// Of what.
-    pub(crate) subject: Subject,
-    /// What takes it back.
-    pub(crate) change: Change,
+    /// The GPU whose last change is to be planned back as soon as the log has been read.
+    undo_wanted: Option<GpuId>,
 }
 
 /// What the operator can want.
@@ -178,8 +174,8 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
         return Vec::new();
     }
     match intent {
-        Intent::Open => open(state),
-        Intent::Undo => return undo(state),
+        Intent::Open => return open(state),
+        Intent::Undo => return undo::begin(state),
         Intent::Move(motion) => menu::select(state, |selected, count| motion.apply(selected, count)),
         Intent::Select(place) => menu::select(state, |_, _| place),
         Intent::Choose => return menu::choose(state),
@@ -212,7 +208,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Copy => return confirm::copy(state),
         Intent::ShowRun => {
             if state.actions.run.is_some() {
-                state.overlay = Overlay::Progress { scroll: 0 };
+                state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
             }
         }
     }
@@ -220,37 +216,19 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
 }
 
 /// While something runs there is one thing to see: how it goes.
-fn open(state: &mut State) {
+fn open(state: &mut State) -> Vec<Effect> {
     if state.run().is_some_and(Run::is_running) {
-        state.overlay = Overlay::Progress { scroll: 0 };
-        return;
+        state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
+        return Vec::new();
     }
-    match state.subject() {
-        Some(subject) => state.overlay = Overlay::Actions(Menu::new(subject, List::Actions)),
-        None => state.notice = Some("nothing is selected that can be acted on".into()),
-    }
-}
-
-fn undo(state: &mut State) -> Vec<Effect> {
-    // From the window of a run it is what ran that is taken back.
-    let subject = match (&state.overlay, state.run()) {
-        (Overlay::Progress { .. }, Some(run)) => Some(run.subject.clone()),
-        _ => state.subject(),
+    let Some(subject) = state.subject() else {
+        state.notice = Some("nothing is selected that can be acted on".into());
+        return Vec::new();
     };
-    let last = subject.and_then(|subject| state.undoable(&subject).last().cloned());
-    match last {
-        Some(undo) => plan::begin(state, undo.subject, undo.change),
-        None => {
-            state.notice = Some("nothing was changed here that could be undone".into());
-            Vec::new()
-        }
-    }
-}
-
-impl State {
-    /// The last change of each setting of `subject`, with what takes it back; the newest last.
-    pub(crate) fn undoable<'a>(&'a self, subject: &'a Subject) -> impl DoubleEndedIterator<Item = &'a Undo> {
-        self.actions.undo.iter().filter(move |undo| undo.subject == *subject)
+    state.overlay = Overlay::Actions(Menu::new(subject.clone(), List::Actions));
+    match subject {
+        Subject::Gpu(gpu) => vec![Effect::ReadUndoables(gpu)],
+        Subject::Process(_) => Vec::new(),
     }
 }
 

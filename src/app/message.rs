@@ -2,8 +2,8 @@
 
 use super::actions::{self, Confirmed, Preflight, Wanted};
 use super::{Motion, Tab, doctor, events, gpus, processes, storage, topology};
-use crate::actions::{Outcome, Progress};
-use crate::model::{Demand, Deriver, Record, StuckCall};
+use crate::actions::{Change, Outcome, Progress};
+use crate::model::{Demand, Deriver, GpuId, Record, StuckCall};
 use crate::units::{Mono, Wall};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub enum Message {
     Preflight(Box<Preflight>),
     /// The plan of that generation was on the screen long enough to be seen, and no input is left that came before.
     PlanSeen(u64),
+    /// What can be taken back on that GPU, the newest last.
+    Undoables(GpuId, Vec<Change>),
     /// Several keys came at once: not typed by hands.
     Hasty,
     /// A line of progress of what runs.
@@ -142,6 +144,8 @@ pub enum Effect {
     Suspend,
     /// Tell the source what is looked at.
     Demand(Demand),
+    /// List the snapshots of a dataset; `None` calls that off.
+    ListSnapshots(Option<std::sync::Arc<str>>),
     /// Put text into the terminal's clipboard (OSC 52).
     Copy(String),
     /// Replace the source by the demo of that name (empty: the first).
@@ -162,6 +166,8 @@ pub enum Effect {
     HoldCollector(bool),
     /// Read what a plan needs of this host.
     Preflight(Wanted),
+    /// Read in the audit log what can be taken back on that GPU.
+    ReadUndoables(GpuId),
     /// Carry a confirmed plan out, in a child.
     Act(Box<Confirmed>),
     /// Give the terminal back and run these words (the program first) through sudo.

@@ -8,7 +8,8 @@ use super::{Mode, Tab, Window};
 use crate::analysis::events::Incident;
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
-    Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory, ProcessKey, Snapshot, StuckCall,
+    DatasetTracks, DatasetView, Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory,
+    ProcessKey, Snapshot, StuckCall,
 };
 use crate::units::Mono;
 use std::collections::VecDeque;
@@ -242,6 +243,16 @@ impl State {
         self.deriver.history(&gpu.id)
     }
 
+    /// The history of cache and pools.
+    pub(crate) const fn storage_history(&self) -> &History {
+        self.deriver.storage_history()
+    }
+
+    /// What was read from and written to a dataset over time.
+    pub(crate) fn dataset_tracks(&self, dataset: &DatasetView<'_>) -> Option<&DatasetTracks> {
+        self.deriver.dataset_tracks(&dataset.key()?)
+    }
+
     /// The tab that is shown.
     #[must_use]
     pub const fn tab(&self) -> Tab {
@@ -383,7 +394,8 @@ impl State {
                 }
             }
             Tab::Limits => Demand { counters: true, ..Demand::default() },
-            Tab::Events | Tab::Storage => Demand::default(),
+            Tab::Events => Demand::default(),
+            Tab::Storage => Demand { storage: true, ..Demand::default() },
             Tab::Doctor => Demand { host_files: true, ..Demand::default() },
             Tab::Processes => Demand { process_utilization: true, ..Demand::default() },
         }

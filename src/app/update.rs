@@ -42,6 +42,7 @@ const fn is_intent(message: &Message) -> bool {
             | Message::BundleWritten(_)
             | Message::Preflight(_)
             | Message::PlanSeen(_)
+            | Message::Undoables(..)
             | Message::ActProgress(_)
             | Message::ActEnded(_)
             | Message::SudoEnded { .. }
@@ -80,6 +81,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::BundleWritten(outcome) => tell_of_bundle(state, outcome),
         Message::Preflight(preflight) => return actions::take_preflight(state, *preflight),
         Message::PlanSeen(generation) => actions::seen(state, generation),
+        Message::Undoables(gpu, changes) => return actions::take_undoables(state, &gpu, changes),
         Message::Hasty => actions::hasty(state),
         Message::ActProgress(progress) => return actions::progress(state, progress),
         Message::ActEnded(outcome) => return actions::ended(state, outcome),

@@ -45,6 +45,10 @@ pub(super) struct Board {
     pub(super) pci: Vec<PciDevice>,
     /// Where the devices are.
     pub(super) topology: super::topology::Parts,
+    /// Model stores and their uses.
+    pub(super) models: super::models::Parts,
+    /// Pools, datasets, devices.
+    pub(super) storage: super::storage::Parts,
     /// The host's side of the GPU processes.
     pub(super) processes: Option<Grouped<Vec<HostProcess>>>,
     /// Files of the host, for the doctor.
@@ -138,6 +142,19 @@ impl Shared {
         let patience = deadline.since((self.clock.mono)());
         self.wait(&self.began, patience, |board, _| board.round > done);
         self.board().round
+    }
+
+    /// Waits, without limit, for a round after `done`. Gives the round.
+    pub(super) fn next_round(&self, done: u64) -> u64 {
+        let board = self.board();
+        let board =
+            self.began.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
+        board.round
+    }
+
+    /// Waits until what was posted is enough, but no longer than `patience`.
+    pub(super) fn wait_for(&self, patience: Duration, enough: impl Fn(&Board) -> bool) {
+        self.wait(&self.posted, patience, |board, _| enough(board));
     }
 
     fn wait(&self, event: &Condvar, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {

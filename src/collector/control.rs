@@ -1,4 +1,5 @@
-//! What the monitor tells its collector, on standard input: which groups are shown. The end of it is the end.
+//! What the monitor tells its collector, on standard input: which groups are shown, and whose snapshots to list. The
+//! end of it is the end.
 
 use super::board::Shared;
 use super::writer::{Output, line, spawn};
@@ -14,6 +15,9 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
             let Ok(text) = text else { break };
             match control::decode(&text) {
                 Ok(Some(Control::Demand(demand))) => shared.post(|board| board.demand = demand),
+                Ok(Some(Control::Snapshots(dataset))) => {
+                    shared.post(|board| board.storage.ask_snapshots(dataset));
+                }
                 Ok(Some(Control::Refresh)) => shared.post(|board| board.refreshes += 1),
                 Ok(None) | Err(_) => {}
             }

@@ -156,6 +156,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn events_that_nobody_reads_are_bounded_and_the_oldest_goes_first() {
+        let output = Output { shared: Arc::default() };
+        for number in 0..EVENTS_AT_MOST + 10 {
+            output.line(format!("{number}\n"));
+        }
+        let batch = take(&mut output.shared.0.lock().unwrap());
+        assert_eq!(batch.lines().count(), EVENTS_AT_MOST);
+        assert!(batch.starts_with("10\n") && batch.ends_with(&format!("{}\n", EVENTS_AT_MOST + 9)));
+    }
+
+    #[test]
     fn the_last_line_goes_behind_the_sample_that_waits_and_ends_the_stream() {
         let output = Output { shared: Arc::default() };
         output.line("inventory\n".into());

@@ -14,6 +14,8 @@ pub struct Demand {
     pub pcie_throughput: bool,
     /// State and errors of each NVLink.
     pub links: bool,
+    /// Kernel statistics of ZFS, block devices; the ZFS tools more often.
+    pub storage: bool,
     /// Files of the host that the doctor judges.
     pub host_files: bool,
 }
@@ -28,6 +30,7 @@ impl Demand {
             process_utilization: true,
             pcie_throughput: true,
             links: true,
+            storage: true,
             host_files: true,
         }
     }
@@ -41,6 +44,7 @@ impl Demand {
             process_utilization: self.process_utilization || other.process_utilization,
             pcie_throughput: self.pcie_throughput || other.pcie_throughput,
             links: self.links || other.links,
+            storage: self.storage || other.storage,
             host_files: self.host_files || other.host_files,
         }
     }

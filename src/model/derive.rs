@@ -3,11 +3,13 @@
 
 mod counters;
 mod gpu;
+mod loads;
 mod processes;
+mod storage;
 
 use super::{
-    Absence, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample, HostView,
-    Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
+    Absence, DatasetKey, Gpu, GpuId, GpuInfo, GpuSample, Grouped, Header, History, HostFiles, HostSample,
+    HostView, Inventory, RawEvent, Reading, Record, Sample, SelfCost, Snapshot, StuckCall, known,
 };
 use crate::units::{Bytes, Mono, Percent, Wall};
 use gpu::GpuFold;
@@ -15,8 +17,10 @@ use processes::ProcessBook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::StorageFold;
 
 pub use processes::ENDED_KEPT;
+pub use storage::DatasetTracks;
 
 /// Folds records into snapshots. Cloning it makes a checkpoint to seek from.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,7 @@ pub struct Deriver {
     aliases: BTreeMap<GpuId, GpuId>,
     gpus: BTreeMap<GpuId, GpuFold>,
     processes: ProcessBook,
+    storage: StorageFold,
     host: Option<Grouped<HostSample>>,
     host_cpu: Option<Reading<Percent>>,
     host_files: Option<Arc<Grouped<HostFiles>>>,
@@ -57,7 +62,11 @@ impl Deriver {
             Record::Sample(sample) => return Some(self.take_sample(*sample)),
             Record::CallStuck(call) => self.take_stuck(call),
             Record::Gap(gap) => self.missed = self.missed.saturating_add(gap.missed),
-            Record::Bye(bye) => self.bye = Some(bye),
+            Record::Bye(bye) => {
+                self.storage.end();
+                self.bye = Some(bye);
+            }
+            Record::Snapshots(batch) => self.storage.take_batch(batch),
             Record::Event(event) => {
                 let events = Arc::make_mut(&mut self.events);
                 if events.len() >= EVENTS_AT_MOST {
@@ -78,6 +87,18 @@ impl Deriver {
     #[must_use]
     pub fn history(&self, id: &GpuId) -> Option<&History> {
         self.gpus.get(id).map(|fold| &fold.history)
+    }
+
+    /// The history of cache and pools.
+    #[must_use]
+    pub const fn storage_history(&self) -> &History {
+        &self.storage.history
+    }
+
+    /// What was read from and written to a dataset over time.
+    #[must_use]
+    pub fn dataset_tracks(&self, key: &DatasetKey) -> Option<&DatasetTracks> {
+        self.storage.tracks(key)
     }
 
     /// A new stream: the same machine goes on where it was, another boot or host begins with nothing.
@@ -156,6 +177,7 @@ impl Deriver {
         if let Some(host) = sample.host.take() {
             self.take_host(host);
         }
+        let storage = self.storage.push(sample.storage.take().map(|storage| *storage));
         if let Some(files) = sample.host_files.take() {
             self.host_files = Some(Arc::new(files));
         }
@@ -168,6 +190,7 @@ impl Deriver {
             wall: sample.wall,
             interval,
             host: self.host_view(),
+            storage,
             host_files: self.host_files.clone(),
             sources: sample.sources,
             gpus,

@@ -1,14 +1,16 @@
-//! History of one GPU: one bucket a second for an hour, per metric, in fixed `f32` rings.
+//! History of one GPU, or of storage: one bucket a second for an hour, per metric, in fixed `f32` rings.
 //!
 //! A bucket is addressed by the absolute second of the monotonic clock, so a chart's columns stay where they are
 //! while time goes on, and a gap in the data is a gap in the chart.
 
 mod clock_events;
+mod track;
 
 use super::ClockEvents;
 use crate::units::Mono;
 use clock_events::ReasonRing;
 pub use clock_events::ReasonSecond;
+pub use track::Track;
 
 /// Seconds of history kept.
 pub const HISTORY_SECONDS: usize = 3_600;
@@ -43,11 +45,19 @@ pub enum Metric {
     NvlinkRx,
     /// NVLink from the GPU, bytes/s.
     NvlinkTx,
+    /// Size of the ZFS cache, GiB.
+    ArcSize,
+    /// Hits of what programs asked of the ZFS cache, per cent.
+    ArcDemandHits,
+    /// Read from the pools' devices, bytes/s.
+    PoolRead,
+    /// Written to the pools' devices, bytes/s.
+    PoolWrite,
 }
 
 impl Metric {
     /// All of them, in ring order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Utilization,
         Self::Sm,
         Self::Tensor,
@@ -61,6 +71,10 @@ impl Metric {
         Self::PcieTx,
         Self::NvlinkRx,
         Self::NvlinkTx,
+        Self::ArcSize,
+        Self::ArcDemandHits,
+        Self::PoolRead,
+        Self::PoolWrite,
     ];
 }
 

@@ -3,7 +3,7 @@
 use super::group::readings;
 use super::{
     Absence, Buffers, Counters, Fast, Gpm, Grouped, Header, Health, HostFiles, HostProcess, Inventory, Live,
-    MigInstance, NvLink, ProcessList, ProcessUtilization, RawEvent, Reading,
+    MigInstance, NvLink, ProcessList, ProcessUtilization, RawEvent, Reading, SnapshotBatch, StorageSample,
 };
 use crate::units::{Bytes, Mono, Wall};
 use std::fmt;
@@ -32,6 +32,8 @@ pub enum Record {
     Event(RawEvent),
     /// A driver call does not return; sent at once, and again when it did (`ended`).
     CallStuck(StuckCall),
+    /// A part of the answer to which snapshots a dataset has; sent as it comes.
+    Snapshots(SnapshotBatch),
     /// Samples that a slow reader missed.
     Gap(Gap),
     /// The collector leaves, and why. Always last.
@@ -63,7 +65,7 @@ pub struct Gap {
 /// Why the collector leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bye {
-    /// `end_of_input`, `signal`, `gpu_lost`, `driver_reloaded`, `mig_changed`, `reset`, `end_of_scenario`.
+    /// `end_of_input`, `driver_reloaded`, `gpu_appeared`, `let_sleep` (an idle laptop's GPU), `done`, `end_of_scenario`.
     pub reason: Arc<str>,
     /// Whether a fresh collector should be started.
     pub restart: bool,
@@ -85,6 +87,8 @@ pub struct Sample {
     pub processes: Option<Grouped<Vec<HostProcess>>>,
     /// The host.
     pub host: Option<Grouped<HostSample>>,
+    /// Pools, datasets, devices.
+    pub storage: Option<Box<StorageSample>>,
     /// Files of the host, for the doctor; only while asked for.
     pub host_files: Option<Grouped<HostFiles>>,
     /// State of each source.

@@ -3,7 +3,7 @@
 use super::{
     Buffers, Bye, Container, Counters, Fast, Gpm, GpuId, GpuInfo, GpuState, Grouped, Header, Health,
     HostFiles, HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind,
-    RawEvent, Reading, SelfCost, SourceStatus, StuckCall,
+    RawEvent, Reading, SelfCost, SourceStatus, Storage, StuckCall,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub interval: Duration,
     /// The host.
     pub host: HostView,
+    /// Pools, datasets, devices.
+    pub storage: Arc<Storage>,
     /// State of each source.
     pub sources: Vec<SourceStatus>,
     /// GPUs in inventory order.

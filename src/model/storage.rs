@@ -1,5 +1,13 @@
 //! Storage as it was read: ZFS pools, datasets and cache. Raw counters; rates are derived from two readings.
 
+mod sample;
+mod view;
+
+pub use sample::{DiskCounters, FileSystem, ListingState, SnapshotBatch, StorageSample, ZfsSnapshot};
+pub use view::{
+    CacheRates, DatasetKey, DatasetRates, DatasetView, DiskRates, Kept, PoolView, SnapshotListing, Storage,
+};
+
 use super::group::readings;
 use super::{Absence, Reading};
 use crate::units::Bytes;
@@ -175,6 +183,8 @@ pub struct Vdev {
     pub name: Arc<str>,
     /// Device file of a leaf.
     pub path: Option<Arc<str>>,
+    /// The kernel's name of that device (`nvme0n1p1`), where it could be found.
+    pub disk: Option<Arc<str>>,
     /// State of the vdev.
     pub state: Arc<str>,
     /// Read errors since the counters were cleared.
@@ -225,7 +235,7 @@ pub struct Scan {
     /// How far it is.
     pub state: ScanState,
     /// Part done of a running one, 0 to 1.
-    pub done: Option<f64>,
+    pub done: Option<f32>,
     /// When it began, seconds since the epoch.
     pub started: Option<i64>,
     /// When it ended.

@@ -32,7 +32,7 @@ mod signal;
 mod smi;
 mod trust;
 
-pub(super) use command::run;
+pub(super) use command::{place, run};
 pub(super) use preflight::{Reader, without_a_word};
 
 use crate::sources::root::Root;

@@ -38,6 +38,31 @@ pub(super) struct CollectorTask {
     pub(super) clock: Clock,
 }
 
+/// How long to wait for the next collector.
+struct BackOff {
+    delay: Duration,
+}
+
+impl BackOff {
+    const fn new() -> Self {
+        Self { delay: BACK_OFF.0 }
+    }
+
+    /// The wait after a collector that lived for so long.
+    fn after(&mut self, lived: Duration, then: Then) -> Duration {
+        if lived >= HEALTHY {
+            self.delay = BACK_OFF.0;
+        }
+        let wait = match then {
+            // One that wants a successor as soon as it has begun would spin.
+            Then::AtOnce { .. } if lived >= BACK_OFF.0 => Duration::ZERO,
+            _ => self.delay,
+        };
+        self.delay = (self.delay * 2).min(BACK_OFF.1);
+        wait
+    }
+}
+
 /// How a collector's life ended.
 struct End {
     reason: String,
@@ -65,7 +90,7 @@ enum Then {
 
 impl CollectorTask {
     pub(super) async fn run(mut self) {
-        let mut delay = BACK_OFF.0;
+        let mut back_off = BackOff::new();
         let mut demand = None;
         let mut let_sleep = false;
         loop {
@@ -75,14 +100,7 @@ impl CollectorTask {
                 Err(error) => End::new(format!("the collector could not be started: {error}"), Then::BackOff),
             };
             let lived = (self.clock.mono)().since(started);
-            if lived >= HEALTHY {
-                delay = BACK_OFF.0;
-            }
-            let wait = match end.then {
-                // One that wants a successor as soon as it has begun would spin.
-                Then::AtOnce { .. } if lived >= BACK_OFF.0 => Duration::ZERO,
-                _ => delay,
-            };
+            let wait = back_off.after(lived, end.then);
             let restarting_in = (!matches!(end.then, Then::StayDown | Then::Held)).then_some(wait);
             if self.events.send(FeedEvent::Ended { reason: end.reason, restarting_in }).await.is_err() {
                 return;
@@ -98,7 +116,7 @@ impl CollectorTask {
                         return;
                     }
                     let_sleep = false;
-                    delay = BACK_OFF.0;
+                    back_off = BackOff::new();
                     continue;
                 }
                 Then::AtOnce { let_sleep: wanted } => let_sleep = wanted,
@@ -107,7 +125,6 @@ impl CollectorTask {
             if self.held_while_waiting(wait, &mut demand).await && !self.released(&mut demand).await {
                 return;
             }
-            delay = (delay * 2).min(BACK_OFF.1);
         }
     }
 
@@ -142,7 +159,12 @@ impl CollectorTask {
     }
 
     fn spawn(&self, let_sleep: bool) -> std::io::Result<Child> {
-        tokio::process::Command::new(SELF)
+        let mut command = tokio::process::Command::new(SELF);
+        if rustix::process::geteuid().is_root() {
+            // The collector starts journalctl.
+            command.env("PATH", super::SYSTEM_PATH);
+        }
+        command
             .args(&self.arguments)
             .args(let_sleep.then_some("--let-sleep"))
             .stdin(Stdio::piped())
@@ -171,6 +193,9 @@ impl CollectorTask {
                     Some(Command::Demand(wanted)) => {
                         *demand = Some(wanted);
                         tell(&mut stdin, &Control::Demand(wanted)).await;
+                    }
+                    Some(Command::ListSnapshots(dataset)) => {
+                        tell(&mut stdin, &Control::Snapshots(dataset)).await;
                     }
                     Some(Command::Refresh) => tell(&mut stdin, &Control::Refresh).await,
                     Some(stop @ (Command::Restart | Command::Hold(true))) => {
@@ -272,5 +297,28 @@ async fn follow_stderr(stderr: tokio::process::ChildStderr, events: Sender<FeedE
         if events.send(FeedEvent::Complaint(Arc::from(line))).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_to_its_greatest_and_begins_anew_after_a_healthy_life() {
+        let mut back_off = BackOff::new();
+        let short = Duration::from_millis(10);
+        let waits: Vec<u128> = (0..8).map(|_| back_off.after(short, Then::BackOff).as_millis()).collect();
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        assert_eq!(back_off.after(HEALTHY, Then::BackOff), BACK_OFF.0);
+        assert_eq!(back_off.after(short, Then::BackOff), BACK_OFF.0 * 2);
+    }
+
+    #[test]
+    fn a_successor_comes_at_once_unless_that_would_spin() {
+        let mut back_off = BackOff::new();
+        let at_once = Then::AtOnce { let_sleep: false };
+        assert_eq!(back_off.after(Duration::from_secs(1), at_once), Duration::ZERO);
+        assert!(back_off.after(Duration::from_millis(1), at_once) >= BACK_OFF.0);
     }
 }

@@ -176,6 +176,8 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        model_paths: config.model_paths.clone(),
+        zfs_tools: global.zfs_tools.clone(),
         own_audit: own_audit(global.root.is_some()),
         parent: child,
         let_sleep,
@@ -211,6 +213,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
     arguments.push("--interval".into());
     arguments.push(config.interval.as_secs_f64().to_string().into());
     arguments.extend(place_arguments(global, config));
+    if let Some(tools) = &global.zfs_tools {
+        arguments.extend(["--zfs-tools".into(), tools.into()]);
+    }
     if let Some(file) = &global.config {
         arguments.extend(["--config".into(), file.into()]);
     }
@@ -220,9 +225,9 @@ pub(super) fn collector_arguments(global: &GlobalArgs, config: &Config) -> Vec<O
 fn live(global: &GlobalArgs, config: &Config, log: Log, clock: Clock) -> Result<ExitCode> {
     need_terminal("kgtop snapshot prints one snapshot")?;
     // Checked here, where the message can be seen; the collector opens it again.
-    let root = root(global)?;
+    let place = super::act::place(global, config)?;
     let arguments = collector_arguments(global, config);
-    let hands = (!config.read_only).then(|| Hands::new(root, place_arguments(global, config), clock));
+    let hands = (!config.read_only).then(|| Hands::new(place, place_arguments(global, config), clock));
     show(config, log, clock, hands, move |clock| Ok((Mode::Live, feed::collector(arguments, clock))))
 }
 

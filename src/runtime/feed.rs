@@ -34,10 +34,12 @@ pub(super) enum FeedEvent {
 }
 
 /// What the screen tells a feed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Command {
     /// Which groups are shown.
     Demand(Demand),
+    /// List the snapshots of a dataset; `None` calls that off.
+    ListSnapshots(Option<Arc<str>>),
     /// Stop the collector and start a fresh one.
     Restart,
     /// Have the collector read now what it seldom reads.

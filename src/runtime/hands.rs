@@ -1,13 +1,15 @@
 //! What the screen's actions need of this machine: facts for a plan, the child that carries a confirmed plan out, and
 //! sudo where the screen has no right to.
 
-use super::act::{self, Reader};
-use crate::actions::{Outcome, Progress, Refusal, RefusalKind};
+use super::SYSTEM_PATH;
+use super::act::{self, Place, Reader};
+use crate::actions::{Change, Outcome, Progress, Refusal, RefusalKind};
 use crate::app::actions::{Confirmed, LocalAuthority, Preflight, Wanted};
+use crate::model::GpuId;
 use crate::sources::root::Root;
 use crate::units::Clock;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
@@ -21,14 +23,14 @@ const COMPLAINT_LIMIT: u64 = 4 << 10;
 const IN_FLIGHT: usize = 32;
 /// Where sudo is looked for: whoever set PATH could have named another one.
 const SUDO: [&str; 3] = ["/usr/bin/sudo", "/bin/sudo", "/run/wrappers/bin/sudo"];
-/// The PATH that sudo is started with.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What an action tells the screen.
 #[derive(Debug)]
 pub(super) enum HandsEvent {
     /// What a plan needs.
     Preflight(Box<Preflight>),
+    /// What can be taken back on a GPU.
+    Undoables(GpuId, Vec<Change>),
     /// How a run goes.
     Progress(Progress),
     /// It is gone without a last word, or never began.
@@ -45,9 +47,9 @@ pub(super) struct Hands {
 
 impl Hands {
     /// The hands for this machine; `arguments` are the global ones that a child needs too.
-    pub(super) fn new(root: Root, arguments: Vec<OsString>, clock: Clock) -> Self {
+    pub(super) fn new(place: Place, arguments: Vec<OsString>, clock: Clock) -> Self {
         let (sender, events) = channel(IN_FLIGHT);
-        Self { reader: Reader { root, clock }, arguments, sender, events }
+        Self { reader: Reader { place, clock }, arguments, sender, events }
     }
 
     /// The right to act here.
@@ -67,6 +69,39 @@ impl Hands {
             // The screen may have left meanwhile.
             let _left = sender.blocking_send(HandsEvent::Preflight(Box::new(reader.preflight(&wanted))));
         });
+    }
+
+    /// Reads in the audit log what can be taken back on that GPU.
+    pub(super) fn undoables(&self, gpu: GpuId) {
+        let (reader, sender) = (self.reader.clone(), self.sender.clone());
+        std::thread::spawn(move || {
+            let changes = reader.undoables(&gpu.0);
+            let _left = sender.blocking_send(HandsEvent::Undoables(gpu, changes));
+        });
+    }
+
+    /// Runs kgtop itself through sudo on the terminal, and waits until the operator has read the end. Gives what is
+    /// to be said on the screen.
+    pub(super) fn sudo(&self, words: &[String]) -> String {
+        let Some(sudo) = sudo_below(&self.reader.place.root) else {
+            return "sudo is not installed here: c on the plan copies the command".to_owned();
+        };
+        let status = std::process::Command::new(&sudo)
+            .args(words)
+            .args(&self.arguments)
+            .env("PATH", SYSTEM_PATH)
+            .status();
+        let text = match status {
+            Ok(status) => match status.code() {
+                Some(0) => "through sudo: done".to_owned(),
+                Some(3) => "through sudo: refused, nothing was sent".to_owned(),
+                Some(4) => "through sudo: failed; what it said tells what to do".to_owned(),
+                _ => format!("through sudo: not carried out ({status})"),
+            },
+            Err(error) => format!("{} could not be started: {error}", sudo.display()),
+        };
+        wait_for_enter(&text);
+        text
     }
 
     /// Carries a confirmed plan out in a child. The child leads a session of its own and is never killed: it goes on
@@ -132,24 +167,10 @@ async fn follow(mut child: Child, plan: &str, sender: &Sender<HandsEvent>) -> Op
     ))
 }
 
-/// Runs kgtop itself through sudo on the terminal, and waits until the operator has read the end. Gives what is to
-/// be said on the screen.
-pub(super) fn sudo(words: &[String]) -> String {
-    let Some(sudo) = SUDO.iter().find(|path| Path::new(path).exists()) else {
-        return "sudo is not installed here: c on the plan copies the command".to_owned();
-    };
-    let status = std::process::Command::new(sudo).args(words).env("PATH", PATH).status();
-    let text = match status {
-        Ok(status) => match status.code() {
-            Some(0) => "through sudo: done".to_owned(),
-            Some(3) => "through sudo: refused, nothing was sent".to_owned(),
-            Some(4) => "through sudo: failed; the plan of it says what to do".to_owned(),
-            _ => format!("through sudo: not carried out ({status})"),
-        },
-        Err(error) => format!("{sudo} could not be started: {error}"),
-    };
-    wait_for_enter(&text);
-    text
+/// sudo of the machine that is looked at.
+fn sudo_below(root: &Root) -> Option<PathBuf> {
+    let base = root.directory().unwrap_or_else(|| Path::new("/"));
+    SUDO.iter().map(|path| base.join(path.trim_start_matches('/'))).find(|path| path.exists())
 }
 
 /// Waits for Enter on the terminal: what was printed would be gone with the next frame.

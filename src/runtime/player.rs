@@ -213,7 +213,11 @@ impl Player {
                 self.paused = true;
                 self.tape.step(by)
             }
-            Command::Demand(_) | Command::Restart | Command::Refresh | Command::Hold(_) => return false,
+            Command::Demand(_)
+            | Command::ListSnapshots(_)
+            | Command::Restart
+            | Command::Refresh
+            | Command::Hold(_) => return false,
         };
         self.show_one = true;
         let _left = self.events.send(FeedEvent::Restore(deriver)).await;

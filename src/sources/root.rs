@@ -14,6 +14,7 @@ pub use identity::Identity;
 pub use metadata::{FileKind, FileStat, Metadata};
 
 use crate::model::{Absence, Reading};
+use crate::units::Bytes;
 use overrides::{Override, Overrides};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -238,6 +239,19 @@ impl Root {
             }
         }
         Ok(names.into_iter().collect())
+    }
+
+    /// Size of the file system at `path`, and what an ordinary user can still write there. A captured tree has no
+    /// space of its own. Blocks for as long as the file system does.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn space(&self, path: &str) -> Reading<(Bytes, Bytes)> {
+        self.checked(path)?;
+        let Self::Live = self else { return Err(Absence::NotSupported) };
+        let space = rustix::fs::statvfs(path).map_err(absence_of)?;
+        let bytes = |blocks: u64| Bytes(blocks.saturating_mul(space.f_frsize));
+        Ok((bytes(space.f_blocks), bytes(space.f_bavail)))
     }
 
     /// Calls `visit` with each name in a directory, in the directory's own order and without `.` and `..`, until it

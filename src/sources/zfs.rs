@@ -7,17 +7,19 @@
 
 mod kstat;
 mod list;
+mod snapshots;
 mod status_json;
 mod status_text;
 mod tools;
 
 pub use list::{DATASET_ARGUMENTS, POOL_ARGUMENTS, parse_datasets, parse_pools};
+pub use snapshots::{Progress, list_snapshots};
 pub use status_json::{STATUS_JSON_ARGUMENTS, parse_status_json};
 pub use status_text::{STATUS_TEXT_ARGUMENTS, parse_status_text};
 pub use tools::{ToolError, Tools, ZfsTools};
 
 use super::root::Root;
-use crate::model::{Absence, DatasetCounters, Reading, ZfsCache, ZfsKernel, ZfsPoolState};
+use crate::model::{Absence, DatasetCounters, PoolStatus, Reading, ZfsCache, ZfsKernel, ZfsPoolState};
 use crate::units::Bytes;
 use kstat::Kstat;
 use std::sync::Arc;
@@ -161,6 +163,28 @@ impl ZfsReader {
         Kstat::parse(&String::from_utf8_lossy(&self.buffer))
             .ok_or_else(|| Absence::failed(0, format!("{path}: not a kernel statistic")))
     }
+}
+
+/// Gives the leaves of the trees the kernel's names of their devices.
+pub fn name_disks(root: &Root, pools: &mut [PoolStatus]) {
+    for vdev in pools.iter_mut().flat_map(|pool| &mut pool.vdevs) {
+        vdev.disk = vdev.path.as_deref().and_then(|path| super::disks::disk_of(root, path));
+    }
+}
+
+/// The processes that send a stream: they read from the disks what no dataset counts.
+///
+/// # Errors
+/// What the kernel answered when asked for the processes.
+pub fn senders(root: &Root) -> Reading<Vec<u32>> {
+    let pids = root.list("/proc")?.into_iter().filter_map(|name| name.parse::<u32>().ok());
+    let sends = |pid: &u32| {
+        root.read_value(&format!("/proc/{pid}/comm")).is_ok_and(|name| &*name == "zfs")
+            && root
+                .read(&format!("/proc/{pid}/cmdline"), 4_096)
+                .is_ok_and(|line| line.split(|byte| *byte == 0).nth(1) == Some(b"send"))
+    };
+    Ok(pids.filter(sends).collect())
 }
 
 fn not_a_directory(state: &Reading<Arc<str>>) -> bool {

@@ -3,12 +3,15 @@
 use super::DecodeError;
 use super::json::{self, Json};
 use crate::model::Demand;
+use std::sync::Arc;
 
 /// A line from the terminal to the collector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// Which of the costly groups somebody looks at; replaces what was demanded before.
     Demand(Demand),
+    /// List the snapshots of a dataset, in place of those that are being listed; `None` calls that off.
+    Snapshots(Option<Arc<str>>),
     /// Read now what is seldom read: something was changed.
     Refresh,
 }
@@ -16,21 +19,23 @@ pub enum Control {
 /// The groups of a demand by name.
 type Group = (&'static str, fn(&mut Demand) -> &mut bool);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("gpm", |demand| &mut demand.gpm),
     ("counters", |demand| &mut demand.counters),
     ("process_utilization", |demand| &mut demand.process_utilization),
     ("pcie_throughput", |demand| &mut demand.pcie_throughput),
     ("links", |demand| &mut demand.links),
+    ("storage", |demand| &mut demand.storage),
     ("host_files", |demand| &mut demand.host_files),
 ];
 
 /// Appends `control` to `out` as one line, its end included: `{"kind":"demand","groups":["gpm"]}`,
-/// `{"kind":"refresh"}`.
+/// `{"kind":"list_snapshots","dataset":"rpool/ai"}`, `{"kind":"refresh"}`.
 pub fn encode(control: &Control, out: &mut String) {
-    let Control::Demand(mut demand) = *control else {
-        out.push_str("{\"kind\":\"refresh\"}\n");
-        return;
+    let mut demand = match control {
+        Control::Demand(demand) => *demand,
+        Control::Snapshots(dataset) => return encode_snapshots(dataset.as_deref(), out),
+        Control::Refresh => return out.push_str("{\"kind\":\"refresh\"}\n"),
     };
     out.push('{');
     json::write_name(out, "kind");
@@ -47,6 +52,17 @@ pub fn encode(control: &Control, out: &mut String) {
     out.push_str("]}\n");
 }
 
+fn encode_snapshots(dataset: Option<&str>, out: &mut String) {
+    out.push('{');
+    json::write_name(out, "kind");
+    json::write_text(out, "list_snapshots");
+    if let Some(dataset) = dataset {
+        json::write_name(out, "dataset");
+        json::write_text(out, dataset);
+    }
+    out.push_str("}\n");
+}
+
 /// Reads one line. `None` for an empty line and for a kind that this version does not know; groups that it does
 /// not know are skipped.
 ///
@@ -61,6 +77,10 @@ pub fn decode(line: &str) -> Result<Option<Control>, DecodeError> {
     let fields = json.fields().ok_or_else(|| DecodeError::NotJson("another value".into()))?;
     match fields.get("kind").and_then(Json::text) {
         Some("demand") => {}
+        Some("list_snapshots") => {
+            let dataset = fields.get("dataset").and_then(Json::text).map(Into::into);
+            return Ok(Some(Control::Snapshots(dataset)));
+        }
         Some("refresh") => return Ok(Some(Control::Refresh)),
         Some(_) => return Ok(None),
         None => return Err(DecodeError::NotJson("no \"kind\"".into())),
@@ -95,6 +115,15 @@ mod tests {
         assert_eq!(line(gpm), "{\"kind\":\"demand\",\"groups\":[\"gpm\",\"links\"]}\n");
         for demand in [Demand::default(), gpm, Demand::all()] {
             assert_eq!(decode(&line(demand)), Ok(Some(Control::Demand(demand))));
+        }
+    }
+
+    #[test]
+    fn a_question_about_snapshots_is_read_back() {
+        for dataset in [Some("rpool/ai/with \"space\"".into()), None] {
+            let mut out = String::new();
+            encode(&Control::Snapshots(dataset.clone()), &mut out);
+            assert_eq!(decode(&out), Ok(Some(Control::Snapshots(dataset))));
         }
     }
 

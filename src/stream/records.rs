@@ -142,6 +142,7 @@ object!(Sample {
     gpus => "gpus",
     processes => "processes",
     host => "host",
+    storage => "storage",
     host_files => "host_files",
     sources => "sources",
     cost => "cost",

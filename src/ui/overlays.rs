@@ -13,8 +13,9 @@ use super::tabs::first_row;
 use super::theme::Role;
 use super::widgets::{Pen, width};
 use super::words;
-use crate::app::{Overlay, State};
-use ratatui::layout::Rect;
+use crate::app::actions::Intent;
+use crate::app::{Message, Overlay, State};
+use ratatui::layout::{Position, Rect};
 
 /// A line of an overlay: pieces of text with their roles.
 type Line = Vec<(String, Role)>;
@@ -78,6 +79,19 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
     }
 }
 
+/// What a click in the overlay means: it selects an entry of a list, and takes the one that is selected. Nothing is
+/// ever confirmed by it.
+pub(super) fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    let Overlay::Actions(menu) = &state.overlay else { return None };
+    let columns = area.width.saturating_sub(4);
+    let count = lines(state, columns).len();
+    let row = usize::from(position.y.checked_sub(area.y + 1)?);
+    let room = room(state, area, columns);
+    let place = first_row(menu.selected, count, room) + row;
+    let intent = if place == menu.selected { Intent::Choose } else { Intent::Select(place) };
+    (row < room && place < count).then_some(Message::Actions(intent))
+}
+
 /// Draws the overlay.
 pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if matches!(state.overlay, Overlay::None) {
@@ -124,8 +138,9 @@ fn title(state: &State) -> String {
         Overlay::Ask(ask) => {
             format!("{}: {}", actions::asked_for(ask), actions::subject(state, &ask.subject))
         }
-        Overlay::Plan(view) => format!("Plan: {}", view.change.setting()),
-        Overlay::Progress { .. } => "Action".to_owned(),
+        // A low pane has no room for the whole plan: what it comes to is always there.
+        Overlay::Plan(view) => format!("Plan: {}: {}", view.change.setting(), view.change.wanted()),
+        Overlay::Progress { .. } => progress::title(state),
         Overlay::Notice { title, .. } => title.clone(),
     }
 }

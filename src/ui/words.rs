@@ -2,8 +2,9 @@
 
 use super::theme::Role;
 use crate::analysis::Severity;
-use crate::model::{Absence, Gpu, GpuState, Reading};
-use crate::units::Bytes;
+use crate::analysis::clock_events::{self, ClockEventReason};
+use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading};
+use crate::units::{Bytes, format_age};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -34,6 +35,29 @@ pub(super) fn narrowed(text: String, role: Role, columns: u16) -> String {
     if super::widgets::width(short) <= columns { short.into() } else { "–".into() }
 }
 
+/// How a process has a model, and how far it has read it: `loading Llama-3.1-8B at 3.10 GB/s (file position), 40% read`.
+pub(super) fn model_use(load: &ModelLoad) -> String {
+    let usage = &load.usage;
+    let on = usage.mount.as_ref().map_or_else(|_| String::new(), |mount| format!(" on {mount}"));
+    let files = match &usage.files_of_model {
+        Ok(all) if *all > 1 => format!(", {} of {all} files", usage.files),
+        _ => String::new(),
+    };
+    let part = load.done.as_ref().map_or_else(|_| String::new(), |part| format!(", {part} read"));
+    let left =
+        load.left.as_ref().map_or_else(|_| String::new(), |left| format!(", {} left", format_age(*left)));
+    let how = match usage.access {
+        ModelAccess::Open => "open",
+        ModelAccess::Mapped => "mapped",
+    };
+    match &load.rate {
+        Ok(rate) if load.loading() => {
+            format!("loading {}{on} at {rate} ({}){files}{part}{left}", usage.name, load.source.title())
+        }
+        _ => format!("{}{on}, {how}{files}", usage.name),
+    }
+}
+
 /// The mark of a severity: its shape says as much as its colour.
 pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
     match severity {
@@ -45,7 +69,7 @@ pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
 
 /// What a GPU's row says in place of its values.
 pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
-    let since = crate::units::format_age(age);
+    let since = format_age(age);
     match gpu.state {
         GpuState::Ok => None,
         GpuState::Lost => Some((format!("LOST from the bus {since} ago"), Role::Critical)),
@@ -65,35 +89,54 @@ pub(super) fn short_name(name: &str) -> &str {
     name.strip_prefix("GeForce ").unwrap_or(name)
 }
 
-/// Clock event reasons by bit, the gravest first: bit, short name for a cell, what it means, whether it is a fault
-/// (rather than the usual state of a busy or an idle GPU). Bits and meaning: nvml.h, `nvmlClocksEventReason*`.
-const CLOCK_EVENTS: [(u64, &str, &str, Role); 9] = [
-    (0x40, "HW THERM", "hardware thermal slowdown: too hot, clocks cut by half or more", Role::Critical),
-    (0x80, "PWR BRAKE", "hardware power brake: the power supply or board asks to slow down", Role::Critical),
-    (0x08, "HW SLOW", "hardware slowdown: too hot, or an external power brake", Role::Critical),
-    (0x20, "SW THERM", "software thermal slowdown: over the maximum operating temperature", Role::Warning),
-    (0x04, "pwr cap", "held below the power limit, which is usual under full load", Role::Info),
-    (0x10, "sync", "held down by another GPU of its sync boost group", Role::Info),
-    (0x02, "app clk", "limited by the application clocks setting", Role::Info),
-    (0x100, "display", "limited by the display clocks setting", Role::Info),
-    (0x01, "idle", "nothing runs", Role::Muted),
+/// Names of the clock event reasons that fit into a cell, the gravest first. What they mean, and how grave they are,
+/// stands in the catalogue.
+const CLOCK_EVENTS: [(u64, &str); 11] = [
+    (clock_events::HW_THERMAL_SLOWDOWN, "HW THERM"),
+    (clock_events::HW_POWER_BRAKE_SLOWDOWN, "PWR BRAKE"),
+    (clock_events::HW_SLOWDOWN, "HW SLOW"),
+    (clock_events::SW_THERMAL_SLOWDOWN, "SW THERM"),
+    (clock_events::SW_POWER_CAP, "pwr cap"),
+    (0x200, "board"),
+    (0x400, "reliable"),
+    (0x10, "sync"),
+    (0x02, "app clk"),
+    (0x100, "display"),
+    (clock_events::GPU_IDLE, "idle"),
 ];
+
+fn clock_event_role(reason: &ClockEventReason) -> Role {
+    match reason.severity {
+        Severity::Critical => Role::Critical,
+        Severity::Warning => Role::Warning,
+        Severity::Info if reason.is_throttling() => Role::Info,
+        Severity::Info => Role::Muted,
+    }
+}
 
 /// The gravest of the clock event reasons of `mask`, short.
 pub(super) fn clock_event(mask: u64) -> (&'static str, Role) {
-    let found = CLOCK_EVENTS.iter().find(|(bit, ..)| mask & bit != 0);
-    found.map_or(
-        if mask == 0 { ("none", Role::Muted) } else { ("other", Role::Info) },
-        |(_, short, _, role)| (*short, *role),
-    )
+    match clock_events(mask).first() {
+        None => ("none", Role::Muted),
+        Some((short, _, role)) => (short, *role),
+    }
 }
 
-/// All clock event reasons of `mask`, explained.
-pub(super) fn clock_events(mask: u64) -> impl Iterator<Item = (&'static str, &'static str, Role)> {
-    CLOCK_EVENTS
+/// All clock event reasons of `mask`, the gravest first, explained; bits that no driver had yet are one more.
+pub(super) fn clock_events(mask: u64) -> Vec<(&'static str, String, Role)> {
+    let decoded = clock_events::decode(mask, None);
+    let reason = |bit: u64| decoded.reasons.iter().find(|reason| reason.bit == bit);
+    let mut found: Vec<_> = CLOCK_EVENTS
         .iter()
-        .filter(move |(bit, ..)| mask & bit != 0)
-        .map(|(_, short, long, role)| (*short, *long, *role))
+        .filter_map(|(bit, short)| {
+            let reason = reason(*bit)?;
+            Some((*short, reason.meaning.to_owned(), clock_event_role(reason)))
+        })
+        .collect();
+    if decoded.unknown != 0 {
+        found.push(("other", format!("reasons of a newer driver: {:#x}", decoded.unknown), Role::Info));
+    }
+    found
 }
 
 /// `used/total` in one unit, so that they can be compared: `118.2/141 GiB`.
@@ -146,6 +189,19 @@ mod tests {
         assert_eq!(clock_event(0x48).0, "HW THERM");
         assert_eq!(clock_event(0x05).0, "pwr cap");
         assert_eq!(clock_event(1 << 40).0, "other");
+        assert_eq!(clock_event(0x200 | 1 << 40), ("board", Role::Info));
+        assert_eq!(clock_event(0x1), ("idle", Role::Muted));
+    }
+
+    #[test]
+    fn every_reason_of_the_catalogue_has_a_short_name_and_its_grade() {
+        for reason in &clock_events::REASONS {
+            let all = clock_events(reason.bit);
+            let [(short, meaning, role)] = all.as_slice() else { panic!("{}: {all:?}", reason.name) };
+            assert!(short.len() <= 9 && meaning == reason.meaning, "{short}");
+            assert_eq!(*role == Role::Critical, reason.severity == Severity::Critical, "{short}");
+        }
+        assert!(clock_events(0x800)[0].1.contains("0x800"));
     }
 
     #[test]

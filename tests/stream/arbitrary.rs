@@ -42,6 +42,12 @@ impl Arbitrary for u64 {
     }
 }
 
+impl Arbitrary for i64 {
+    fn arbitrary(from: &mut Bytewise<'_>) -> Self {
+        u64::arbitrary(from) as Self
+    }
+}
+
 impl Arbitrary for u32 {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
         u64::arbitrary(from) as Self
@@ -238,9 +244,44 @@ structs! {
     }
     Container { runtime id }
     HostProcess { key state cpu_ns resident }
-    Sample { sequence mono wall gpus processes host host_files sources cost }
+    Sample { sequence mono wall gpus processes host storage host_files sources cost }
     HostFiles { files pending }
     HostFile { path lines names link mode uid gid device label }
+    StorageSample { kernel status pools datasets disks filesystems senders models model_uses gpu_direct }
+    ModelStore { places models complete left_out }
+    StorePlace { kind path user models unfinished }
+    Unfinished { files size }
+    StoredModel {
+        name aliases revision store path user format shape files size on_disk unreferenced unfinished last_used
+        mount file_system
+    }
+    ModelShape { architecture parameters weights data_type kv geometry }
+    Geometry { layers hidden heads feed_forward vocabulary context experts experts_used }
+    KvCache { full windowed window heads latent }
+    ModelUse {
+        key at path name access files files_of_model size position resident read mount
+    }
+    ZfsKernel { version cache pools datasets }
+    ZfsCache {
+        size target target_min target_max data metadata uncompressed compressed hits io_hits misses
+        demand_data_hits demand_data_io_hits demand_data_misses demand_metadata_hits demand_metadata_io_hits
+        demand_metadata_misses l2_hits l2_misses l2_size l2_device_size l2_header_size l2_read_bytes
+        l2_written_bytes l2_errors
+    }
+    ZfsPoolState { name state }
+    DatasetCounters { pool objset name created_ns read_bytes written_bytes reads writes }
+    PoolStatus { name state status action message_id scan data_errors vdevs }
+    Vdev { depth class name path disk state read_errors write_errors checksum_errors slow_ios }
+    Scan { function state done started ended errors }
+    PoolSpace { name size allocated free fragmentation capacity health }
+    Dataset {
+        name volume used available referenced used_by_snapshots compress_ratio record_size compression atime
+        primary_cache secondary_cache origin objset key_loaded mounted mount_point
+    }
+    DiskCounters { name reads read_bytes read_ms writes written_bytes write_ms in_flight busy_ms }
+    FileSystem { mount_point kind source disk read_only size available }
+    SnapshotBatch { dataset first total rows state problem }
+    ZfsSnapshot { name used referenced created holds clones }
     GpuSample {
         id state stuck fast live processes gpm counters process_utilization buffers health nvlinks mig
     }
@@ -286,11 +327,17 @@ structs! {
 }
 
 enums! {
+    StoreKind { HuggingFace Ollama Folder }
+    ModelFormat { Safetensors Gguf }
+    ModelAccess { Open Mapped }
     GpuState { Ok Stalled Lost Asleep NoDriver PassedThrough }
     SourceState { Ok Degraded Unavailable }
     EventSource { Kmsg Journal File Nvml Action }
     ProcessKind { Compute Graphics Mps ComputeGraphics }
     BusKind { Gpu Nic Nvme }
+    ScanFunction { Scrub Resilver }
+    ScanState { Running Paused Finished Cancelled }
+    ListingState { Running Done Cancelled Failed }
 }
 
 impl Arbitrary for Header {
@@ -309,7 +356,8 @@ impl Arbitrary for Header {
 
 impl Arbitrary for Record {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
-        match from.below(8) {
+        match from.below(9) {
+            6 => Self::Snapshots(Arbitrary::arbitrary(from)),
             0 => Self::Header(Arbitrary::arbitrary(from)),
             1 => Self::Inventory(Arbitrary::arbitrary(from)),
             2 => Self::Event(Arbitrary::arbitrary(from)),

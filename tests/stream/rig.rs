@@ -176,6 +176,7 @@ impl Rig {
             wall: Wall(START_WALL + second as i64 * 1_000_000 + jitter as i64),
             gpus,
             processes: Some(Grouped { at: Mono(now.0 - 400), value: processes }),
+            storage: None,
             host: Some(Grouped {
                 at: Mono(now.0 - 200),
                 value: HostSample {

@@ -2,6 +2,7 @@
 //! silent on the near miss. A rule without a case fails the test.
 
 use super::bench::{Told, play};
+use super::storage::{Pool, between};
 use kgtop::analysis::verdict::{Rule, rules};
 use kgtop::model::{Record, SourceState};
 use kgtop::sources::scenario::Scenario;
@@ -388,7 +389,50 @@ const CASES: &[Case] = &[
         near: set!("sm_clock = 1800", "\"sm_clock\""),
         ..CASE
     },
+    Case {
+        rule: "zfs_suspended",
+        gpu: None,
+        cause_change: |record, at| pool(record, at, &Pool { state: "SUSPENDED", ..Pool::default() }),
+        near_change: |record, at| pool(record, at, &Pool { state: "DEGRADED", ..Pool::default() }),
+        ..CASE
+    },
+    Case {
+        rule: "zfs_unhealthy",
+        gpu: None,
+        cause_change: |record, at| pool(record, at, &Pool { checksum_errors: 259, ..Pool::default() }),
+        near_change: |record, at| pool(record, at, &Pool { scrub: true, ..Pool::default() }),
+        ..CASE
+    },
+    Case {
+        rule: "zfs_pool_full",
+        gpu: None,
+        cause_change: |record, at| pool(record, at, &Pool { capacity: 60, available: 0, ..Pool::default() }),
+        near_change: |record, at| {
+            pool(record, at, &Pool { capacity: 79, available: 1 << 30, ..Pool::default() });
+        },
+        ..CASE
+    },
+    Case {
+        rule: "zfs_read_amplification",
+        gpu: None,
+        cause_change: |record, at| {
+            pool(record, at, &Pool { read: (7_000_000, 1_700_000_000), ..Pool::default() });
+        },
+        // As much from the disks, in large reads.
+        near_change: |record, at| {
+            pool(
+                record,
+                at,
+                &Pool { read: (7_000_000, 1_700_000_000), read_size: 1 << 20, ..Pool::default() },
+            );
+        },
+        ..CASE
+    },
 ];
+
+fn pool(record: &mut Record, at: f64, bad: &Pool) {
+    between(record, at, (FROM, TO), bad);
+}
 
 const fn holds(at: f64) -> bool {
     FROM <= at && at < TO

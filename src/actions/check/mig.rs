@@ -1,6 +1,7 @@
 //! What stands in the way of making and destroying MIG instances.
 
-use super::super::facts::{GpuFacts, MigFacts};
+use super::super::facts::GpuFacts;
+use super::super::mig::MigFacts;
 use super::super::plan::{Refusal, RefusalKind};
 use super::refusal;
 use crate::model::Absence;

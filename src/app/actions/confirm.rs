@@ -1,7 +1,7 @@
 //! Confirmation by weight. Nothing here acts on a plan that has not been seen, that is stale, or that would be
 //! refused.
 
-use super::{Confirmed, Run, plan};
+use super::{Confirmed, Run, plan, run};
 use crate::actions::Weight;
 use crate::app::{Effect, Overlay, State};
 
@@ -69,7 +69,7 @@ fn act(state: &mut State) -> Vec<Effect> {
     };
     let Some(confirmed) = confirmed else { return Vec::new() };
     state.actions.run = Some(Run::new(view.subject.clone(), confirmed.plan().clone(), state.actions.now));
-    state.overlay = Overlay::Progress { scroll: 0 };
+    state.overlay = Overlay::Progress { scroll: run::AT_THE_END };
     vec![Effect::Act(Box::new(confirmed))]
 }
 

@@ -124,6 +124,8 @@ fn gpu_entries(facts: &GpuFacts) -> Vec<Entry> {
         let lift = Then::Plan(Change::UnlockClocks { domain });
         entries.push(entry(format!("Lift the lock of the {name} clock"), "", lift));
     }
+    let clocks = Then::Plan(Change::DefaultApplicationClocks);
+    entries.push(entry("Application clocks back to default", "", clocks));
     // Where it cannot be read both are offered, and the plan says what stands in the way.
     let persistence = told(&facts.persistence, |on| if *on { "on" } else { "off" }.to_owned());
     let turns: &[bool] = match facts.persistence {
@@ -145,7 +147,27 @@ fn gpu_entries(facts: &GpuFacts) -> Vec<Entry> {
         let now = facts.current(&change).unwrap_or_else(|| "cannot be read".to_owned());
         entries.push(entry(format!("Clear the {} ECC counters", counters.name()), now, Then::Plan(change)));
     }
+    entries.extend(mig_entries(facts));
     entries.push(entry("Reset the GPU", "", Then::Plan(Change::Reset)));
+    entries
+}
+
+/// Instances are destroyed here; which can be made only the driver tells, and `kgtop act mig` asks it.
+fn mig_entries(facts: &GpuFacts) -> Vec<Entry> {
+    let instances = facts.mig_instances.as_deref().unwrap_or_default();
+    let mut entries: Vec<Entry> = instances
+        .iter()
+        .filter_map(|instance| {
+            let number = *instance.instance.as_ref().ok()?;
+            let change = Change::MigDestroy { instance: Some(number) };
+            Some(entry(format!("Destroy MIG instance {}", instance.name()), "", Then::Plan(change)))
+        })
+        .collect();
+    if instances.len() > 1 {
+        let now = format!("{} of them", instances.len());
+        let change = Change::MigDestroy { instance: None };
+        entries.push(entry("Destroy all MIG instances", now, Then::Plan(change)));
+    }
     entries
 }
 

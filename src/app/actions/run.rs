@@ -6,6 +6,8 @@ use crate::app::{Effect, Overlay, State};
 use crate::units::Mono;
 use std::time::Duration;
 
+/// The newest step is what is looked for.
+pub(super) const AT_THE_END: usize = usize::MAX;
 /// Steps that are kept: a run has a dozen.
 const STEPS_KEPT: usize = 200;
 
@@ -77,19 +79,18 @@ pub(in crate::app) fn ended(state: &mut State, outcome: Outcome) -> Vec<Effect> 
         state.notice = Some(format!("{}: {}", run.plan.change.setting(), outcome.text()));
     }
     run.outcome = Some(outcome);
-    if sent {
+    if sent && let Subject::Process(_) = &run.subject {
         let subject = run.subject.clone();
-        let setting = run.plan.change.setting();
         let undo = run.plan.undo.clone();
-        state.actions.undo.retain(|undo| undo.subject != subject || undo.change.setting() != setting);
-        if run.plan.change.takes_the_gpu_away() {
-            // A reset loses every setting: there is nothing left to take back.
-            state.actions.undo.retain(|undo| undo.subject != subject);
-        }
+        state.actions.undo.retain(|undo| undo.subject != subject);
         state.actions.undo.extend(undo.map(|change| Undo { subject, change }));
     }
+    let Some(run) = state.run() else { return Vec::new() };
     // What the driver says now is what the screen shall show, however it ended.
     let mut effects = vec![Effect::ReadAgain];
+    if let Subject::Gpu(gpu) = &run.subject {
+        effects.push(Effect::ReadUndoables(gpu.clone()));
+    }
     if std::mem::take(&mut state.actions.held) {
         effects.push(Effect::HoldCollector(false));
     }

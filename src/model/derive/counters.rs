@@ -131,7 +131,7 @@ pub(super) fn error_rates(before: &Grouped<Health>, after: &Grouped<Health>) -> 
 }
 
 /// The rise of a counter per second. A counter that fell was restarted: nothing can be said of that interval.
-fn per_second(old: &Reading<u64>, new: &Reading<u64>, seconds: f64) -> Reading<f64> {
+pub(super) fn per_second(old: &Reading<u64>, new: &Reading<u64>, seconds: f64) -> Reading<f64> {
     let (old, new) = (old.clone()?, new.clone()?);
     match new.checked_sub(old) {
         Some(rose) if seconds > 0.0 => Ok(rose as f64 / seconds),

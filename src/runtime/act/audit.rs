@@ -2,9 +2,10 @@
 
 use crate::actions::{AuditEntry, Outcome, Phase, Plan};
 use crate::units::Clock;
+use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Modes of directory and log: what root did to the machine everybody on it may know, and every user's screen shows;
@@ -57,16 +58,31 @@ pub(super) struct Audit {
 impl Audit {
     /// Opens the log, and moves one that is too long out of the way.
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
-        let failed = |error| AuditError { path: path.to_owned(), error };
+        Self::opened(path).map_err(|error| AuditError { path: path.to_owned(), error })
+    }
+
+    fn opened(path: &Path) -> std::io::Result<Self> {
         let (of_directory, of_file) =
             if rustix::process::geteuid().is_root() { ROOT_MODES } else { USER_MODES };
-        if let Some(directory) = path.parent() {
-            DirBuilder::new().recursive(true).mode(of_directory).create(directory).map_err(failed)?;
+        let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+        DirBuilder::new().recursive(true).mode(of_directory).create(directory)?;
+        let open = || OpenOptions::new().create(true).append(true).mode(of_file).open(path);
+        let mut file = open()?;
+        // Two kgtops that act on two GPUs would both move it, the second one the new log over the old.
+        flock(&file, FlockOperation::LockExclusive)?;
+        let held = file.metadata()?;
+        let is_it =
+            std::fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino()));
+        if held.len() > ROTATE_AT && is_it {
+            std::fs::rename(path, rotated(path))?;
+            file = open()?;
+        } else if !is_it {
+            file = open()?;
+        } else {
+            flock(&file, FlockOperation::Unlock)?;
         }
-        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > ROTATE_AT) {
-            std::fs::rename(path, rotated(path)).map_err(failed)?;
-        }
-        let file = OpenOptions::new().create(true).append(true).mode(of_file).open(path).map_err(failed)?;
+        // The name of a new file is the directory's to keep.
+        File::open(directory)?.sync_all()?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -114,6 +130,9 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_len(ROTATE_AT + 1).unwrap();
         drop(Audit::open(&path).unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+        assert_eq!(std::fs::metadata(path.with_extension("jsonl.1")).unwrap().len(), ROTATE_AT + 1);
+        // The next one leaves the old log alone.
+        drop(Audit::open(&path).unwrap());
         assert_eq!(std::fs::metadata(path.with_extension("jsonl.1")).unwrap().len(), ROTATE_AT + 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The child that carries a plan out: which way a plan goes, and what all ways have in common.
 
 use super::audit::{Audit, AuditError};
+use super::lock::LockError;
 use super::{Place, away, host, lock, mig, process, setting};
 use crate::actions::{Change, Outcome, Plan, Progress, Refusal, RefusalKind, Target};
 use crate::units::Clock;
@@ -41,9 +42,10 @@ pub(super) fn carry_out(place: &Place, clock: Clock, text: &str, say: Say<'_>) -
                     "below --root there is no driver: name its library with --nvml-lib",
                 );
             }
-            // Held until the outcome is written down.
+            // Held until the outcome is written down. Who is not root may not make it, and is refused below for that.
             let _lock = match lock::take(&place.locks, uuid, (clock.wall)()) {
-                Ok(lock) => lock,
+                Ok(lock) => Some(lock),
+                Err(LockError::Failed { .. }) if !host.is_root => None,
                 Err(error) => return refused(RefusalKind::Locked, error),
             };
             let way = match &plan.change {

@@ -1,37 +1,44 @@
 //! What a plan on the screen needs of this host, read anew for each plan.
 
-use super::{away, facts, host, signal};
-use crate::actions::{HostFacts, Outcome, Refusal, RefusalKind};
+use super::{Place, audit, away, facts, host, signal};
+use crate::actions::{Change, HostFacts, Outcome, Refusal, RefusalKind, undoables};
 use crate::app::actions::{Preflight, Wanted};
-use crate::sources::root::Root;
 use crate::units::Clock;
 
 /// Reads this host.
 #[derive(Clone, Debug)]
 pub(in crate::runtime) struct Reader {
-    pub(in crate::runtime) root: Root,
+    pub(in crate::runtime) place: Place,
     pub(in crate::runtime) clock: Clock,
 }
 
 impl Reader {
     /// The host, and who asks.
     pub(in crate::runtime) fn host(&self) -> HostFacts {
-        host::facts(&self.root)
+        host::facts(&self.place.root)
+    }
+
+    /// What can be taken back on that GPU in this boot, the newest last.
+    pub(in crate::runtime) fn undoables(&self, uuid: &str) -> Vec<Change> {
+        let entries = audit::entries(&self.place.audits);
+        let found = undoables(&entries, uuid, &self.host().boot_id);
+        found.into_iter().rev().map(|undoable| undoable.undo).collect()
     }
 
     /// What a plan for what is wanted needs.
     pub(in crate::runtime) fn preflight(&self, wanted: &Wanted) -> Preflight {
         let host = if wanted.change.takes_the_gpu_away() {
-            facts::with_holders_of(self.host(), &self.root, wanted.minor, None)
+            facts::with_holders_of(self.host(), &self.place.root, wanted.minor, None)
         } else {
             self.host()
         };
         let nice = wanted.process.and_then(|key| signal::niceness(key.pid));
-        let proof = wanted.process.map(|key| host::prove(&self.root, host::DEVICE_FILES, key.pid, key.start));
+        let proof =
+            wanted.process.map(|key| host::prove(&self.place.root, host::DEVICE_FILES, key.pid, key.start));
         let unproven = proof
             .and_then(Result::err)
             .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() })
-            .or_else(|| away::missing_tool(&self.root, self.clock, &wanted.change));
+            .or_else(|| away::missing_tool(&self.place.root, self.clock, &wanted.change));
         Preflight { now: (self.clock.mono)(), host, nice, unproven }
     }
 }

@@ -7,6 +7,7 @@
 use super::execute::{SAY_AFTER, Say, step};
 use super::trust::is_trusted;
 use crate::actions::Progress;
+use crate::runtime::SYSTEM_PATH;
 use crate::sources::processes::ProcessReader;
 use crate::sources::root::Root;
 use crate::units::Clock;
@@ -25,8 +26,6 @@ const PLACES: [&str; 4] = [
     "/run/current-system/sw/bin/nvidia-smi",
     "/run/nvidia/driver/usr/bin/nvidia-smi",
 ];
-/// The search path that it runs with; none is inherited.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// More output than this is not looked at.
 const OUTPUT_LIMIT: u64 = 64 << 10;
 /// How often is looked whether it has ended.
@@ -83,7 +82,7 @@ impl Smi {
         let mut child = Command::new(&self.path)
             .args(arguments)
             .env_clear()
-            .env("PATH", PATH)
+            .env("PATH", SYSTEM_PATH)
             .env("LC_ALL", "C")
             .current_dir("/")
             .stdin(Stdio::null())

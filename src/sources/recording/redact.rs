@@ -1,5 +1,7 @@
 //! Replacing what tells a machine, its users and their work.
 
+mod storage;
+
 use crate::model::{
     Container, GpuId, Header, Inventory, ProcessFacts, Reading, Record, Sample, SourceStatus, StuckCall,
 };
@@ -40,6 +42,7 @@ impl Redactor {
                 event.text = self.text(&event.text);
             }
             Record::CallStuck(call) => self.stuck(call),
+            Record::Snapshots(batch) => storage::batch(self, batch),
             Record::Gap(_) | Record::Bye(_) => {}
         }
         record
@@ -108,6 +111,9 @@ impl Redactor {
                 }
             }
         }
+        if let Some(storage) = &mut sample.storage {
+            storage::sample(self, storage);
+        }
         for file in sample.host_files.iter_mut().flat_map(|group| &mut group.value.files) {
             for (_, line) in file.lines.iter_mut().flatten() {
                 *line = self.text(line);
@@ -137,7 +143,7 @@ impl Redactor {
         }
     }
 
-    fn replace(&mut self, kind: &'static str, text: &mut Arc<str>) {
+    pub(super) fn replace(&mut self, kind: &'static str, text: &mut Arc<str>) {
         if text.is_empty() || (kind == "user" && &**text == "root") {
             return;
         }

@@ -31,7 +31,7 @@ fn time_of(record: &Record) -> Option<Mono> {
         Record::Sample(sample) => Some(sample.mono),
         Record::Event(event) => Some(event.at),
         Record::CallStuck(call) => Some(call.since),
-        Record::Inventory(_) | Record::Gap(_) | Record::Bye(_) => None,
+        Record::Inventory(_) | Record::Snapshots(_) | Record::Gap(_) | Record::Bye(_) => None,
     }
 }
 

@@ -119,7 +119,7 @@ fn given(text: &str) -> Option<Arc<str>> {
     (text != "-" && !text.is_empty()).then(|| text.into())
 }
 
-fn number_of<T: FromStr>(text: &str) -> Reading<T> {
+pub(super) fn number_of<T: FromStr>(text: &str) -> Reading<T> {
     match text {
         "-" | "none" | "" => Err(Absence::NotSupported),
         _ => text.parse().map_err(|_error| Absence::failed(0, format!("\"{text}\" is not a number"))),

@@ -77,6 +77,7 @@ fn add(name: &str, value: &Value, class: &Arc<str>, depth: u8, vdevs: &mut Vec<V
         class: Arc::clone(class),
         name: text(value, "name").unwrap_or_else(|| name.into()),
         path: text(value, "path"),
+        disk: None,
         state: text(value, "state").unwrap_or_default(),
         read_errors: number(value, "read_errors").unwrap_or_default(),
         write_errors: number(value, "write_errors").unwrap_or_default(),
@@ -111,7 +112,7 @@ fn scan(value: &Value) -> Option<Scan> {
     Some(Scan {
         function,
         state,
-        done: (running && whole > 0).then(|| (issued as f64 / whole as f64).min(1.0)),
+        done: (running && whole > 0).then(|| (issued as f64 / whole as f64).min(1.0) as f32),
         started: time("start_time"),
         ended: time("end_time"),
         errors: number(value, "errors"),

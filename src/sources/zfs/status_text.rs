@@ -97,6 +97,7 @@ fn vdevs(pool: &str, table: &[&str]) -> Vec<Vdev> {
                     class: Arc::clone(&class),
                     name: (*name).into(),
                     path: name.starts_with('/').then(|| (*name).into()),
+                    disk: None,
                     state: (*state).into(),
                     read_errors: read.unwrap_or_default(),
                     write_errors: write.unwrap_or_default(),
@@ -126,7 +127,9 @@ fn scan(text: &str) -> Option<Scan> {
     } else {
         ScanState::Finished
     };
-    let done = text.split_whitespace().find_map(|word| word.strip_suffix('%')?.parse::<f64>().ok());
+    let done = text
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix('%')?.parse::<f32>().ok().filter(|part| part.is_finite()));
     let running = matches!(state, ScanState::Running | ScanState::Paused);
     // "with 0 errors on Sun Nov 22 15:10:29 2026", "since Sun Nov 22 15:06:52 2026"
     let errors =

@@ -18,6 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const REAP_PATIENCE: Duration = Duration::from_millis(500);
 /// 4,096 datasets of 250 bytes are 1 MiB.
 const OUTPUT_AT_MOST: u64 = 16 << 20;
+/// The search path of a tool: it starts nothing but what comes with the system.
+const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where the tools stand, also where the search path of an ordinary user leaves `sbin` out.
 const DIRECTORIES: &[&str] = &["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin"];
 
@@ -65,6 +67,9 @@ pub enum ToolError {
         /// The first line of what it wrote to standard error.
         message: String,
     },
+    /// It was called off.
+    #[error("called off")]
+    Cancelled,
     /// It answered something else.
     #[error(transparent)]
     Parse(#[from] ParseError),
@@ -92,6 +97,12 @@ impl Default for Tools {
 }
 
 impl Tools {
+    /// Tools in this directory alone.
+    #[must_use]
+    pub fn below(directory: PathBuf) -> Self {
+        Self::new(vec![directory], DEADLINE)
+    }
+
     /// Tools in these directories, each given `deadline`.
     #[must_use]
     pub const fn new(directories: Vec<PathBuf>, deadline: Duration) -> Self {
@@ -104,6 +115,20 @@ impl Tools {
     /// # Errors
     /// See [`ToolError`].
     pub fn run(&mut self, tool: &'static str, arguments: &[&str]) -> Result<String, ToolError> {
+        self.run_until(tool, arguments, self.deadline, &|| false)
+    }
+
+    /// The same with a deadline of its own, or until `cancelled` says so.
+    ///
+    /// # Errors
+    /// See [`ToolError`].
+    pub fn run_until(
+        &mut self,
+        tool: &'static str,
+        arguments: &[&str],
+        deadline: Duration,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<String, ToolError> {
         if let Some((hanging, mut child)) = self.lingering.take()
             && !matches!(child.try_wait(), Ok(Some(_)))
         {
@@ -114,7 +139,10 @@ impl Tools {
         let path = self.find(tool).ok_or(ToolError::Missing(tool))?;
         let mut child = Command::new(path)
             .args(arguments)
+            // Nothing of the environment changes what it prints, or what it loads.
+            .env_clear()
             .env("LC_ALL", "C")
+            .env("PATH", SEARCH_PATH)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -124,7 +152,7 @@ impl Tools {
         let (done, finished) = mpsc::channel();
         let errors = drain(child.stderr.take(), None);
         let _reader = drain(child.stdout.take(), Some(done));
-        let output = finished.recv_timeout(self.deadline);
+        let output = wait(&finished, deadline, cancelled);
         if output.is_err() {
             // Fails only where it has just left.
             let _left = child.kill();
@@ -132,9 +160,13 @@ impl Tools {
         let Some(status) = reap(&mut child) else {
             let _no_effect = child.kill();
             self.lingering = Some((tool, child));
-            return Err(ToolError::Deadline { tool, deadline: self.deadline });
+            return Err(ToolError::Deadline { tool, deadline });
         };
-        let Ok(output) = output else { return Err(ToolError::Deadline { tool, deadline: self.deadline }) };
+        let output = match output {
+            Ok(output) => output,
+            Err(Gone::Cancelled) => return Err(ToolError::Cancelled),
+            Err(Gone::Late) => return Err(ToolError::Deadline { tool, deadline }),
+        };
         if status.success() {
             return Ok(String::from_utf8_lossy(&output).into_owned());
         }
@@ -147,6 +179,34 @@ impl Tools {
     fn find(&self, tool: &str) -> Option<PathBuf> {
         self.directories.iter().map(|directory| directory.join(tool)).find(|path| Path::is_file(path))
     }
+}
+
+/// Why an output was not waited for any longer.
+enum Gone {
+    Late,
+    Cancelled,
+}
+
+/// How often a running tool is looked at for whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits for the output of a child.
+fn wait(
+    finished: &mpsc::Receiver<Vec<u8>>,
+    deadline: Duration,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Vec<u8>, Gone> {
+    let mut waited = Duration::ZERO;
+    while waited < deadline {
+        let step = LOOK.min(deadline.saturating_sub(waited));
+        match finished.recv_timeout(step) {
+            Ok(output) => return Ok(output),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Gone::Late),
+            Err(mpsc::RecvTimeoutError::Timeout) if cancelled() => return Err(Gone::Cancelled),
+            Err(mpsc::RecvTimeoutError::Timeout) => waited += step,
+        }
+    }
+    Err(Gone::Late)
 }
 
 /// Reads `stream` to its end on a thread of its own, which is left behind if the end never comes.
@@ -194,34 +254,40 @@ impl ZfsTools {
         Self { tools, without_json: false }
     }
 
-    /// Vdev tree, errors and scans of all pools.
+    /// The tools.
+    pub const fn tools(&mut self) -> &mut Tools {
+        &mut self.tools
+    }
+
+    /// Vdev tree, errors and scans of these pools; of all where none is named.
     ///
     /// # Errors
     /// See [`ToolError`].
-    pub fn status(&mut self) -> Result<Vec<PoolStatus>, ToolError> {
+    pub fn status(&mut self, pools: &[&str]) -> Result<Vec<PoolStatus>, ToolError> {
         if !self.without_json {
-            match self.tools.run("zpool", STATUS_JSON_ARGUMENTS) {
+            match self.tools.run("zpool", &[STATUS_JSON_ARGUMENTS, pools].concat()) {
                 Ok(text) => return Ok(parse_status_json(&text)?),
                 Err(error) if error.usage() => self.without_json = true,
                 Err(error) => return Err(error),
             }
         }
-        Ok(parse_status_text(&self.tools.run("zpool", STATUS_TEXT_ARGUMENTS)?)?)
+        Ok(parse_status_text(&self.tools.run("zpool", &[STATUS_TEXT_ARGUMENTS, pools].concat())?)?)
     }
 
-    /// Space of the pools.
+    /// Space of these pools; of all where none is named.
     ///
     /// # Errors
     /// See [`ToolError`].
-    pub fn pools(&mut self) -> Result<Vec<PoolSpace>, ToolError> {
-        Ok(parse_pools(&self.tools.run("zpool", POOL_ARGUMENTS)?)?)
+    pub fn pools(&mut self, pools: &[&str]) -> Result<Vec<PoolSpace>, ToolError> {
+        Ok(parse_pools(&self.tools.run("zpool", &[POOL_ARGUMENTS, pools].concat())?)?)
     }
 
-    /// File systems and volumes.
+    /// File systems and volumes of these pools; of all where none is named.
     ///
     /// # Errors
     /// See [`ToolError`].
-    pub fn datasets(&mut self) -> Result<Vec<Dataset>, ToolError> {
-        Ok(parse_datasets(&self.tools.run("zfs", DATASET_ARGUMENTS)?)?)
+    pub fn datasets(&mut self, pools: &[&str]) -> Result<Vec<Dataset>, ToolError> {
+        let below: &[&str] = if pools.is_empty() { &[] } else { &["-r"] };
+        Ok(parse_datasets(&self.tools.run("zfs", &[DATASET_ARGUMENTS, below, pools].concat())?)?)
     }
 }

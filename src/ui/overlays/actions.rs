@@ -32,6 +32,8 @@ pub(super) fn subject(state: &State, subject: &Subject) -> String {
 
 /// Least room between an entry and how things are now.
 const GAP: u16 = 2;
+/// With less room than this, how things are now says nothing.
+const LEAST_NOW: u16 = 12;
 
 pub(super) fn lines(state: &State, menu: &Menu, columns: u16) -> Vec<Line> {
     let entries = state.entries(menu);
@@ -44,22 +46,23 @@ pub(super) fn lines(state: &State, menu: &Menu, columns: u16) -> Vec<Line> {
 }
 
 fn line(entry: &Entry, selected: bool, widest: u16, columns: u16) -> Line {
-    let mark = if selected { "› " } else { "  " };
+    let (mark, label_role, now_role) =
+        if selected { ("› ", Role::Selection, Role::Selection) } else { ("  ", Role::Text, Role::Muted) };
     let room = columns.saturating_sub(width(mark));
-    let label = fitted(&entry.label, room).into_owned();
-    let gap = usize::from(widest.saturating_sub(width(&label)) + GAP);
     let left = room.saturating_sub(widest + GAP);
-    let now = if left > 8 { fitted(&entry.now, left).into_owned() } else { String::new() };
-    let (label_role, now_role) =
-        if selected { (Role::Selection, Role::Selection) } else { (Role::Text, Role::Muted) };
-    let tail = room.saturating_sub(width(&label)).saturating_sub(u16::try_from(gap).unwrap_or(0));
-    let now = if selected { format!("{now:<0$}", usize::from(tail)) } else { now };
-    vec![
-        (mark.to_owned(), if selected { Role::Selection } else { Role::Accent }),
-        (label, label_role),
-        (" ".repeat(gap), label_role),
-        (now, now_role),
-    ]
+    let padded = |text: &str, columns: u16| {
+        let text = fitted(text, columns);
+        let short = usize::from(columns.saturating_sub(width(&text)));
+        format!("{text}{}", " ".repeat(short))
+    };
+    let mut line = vec![(mark.to_owned(), label_role)];
+    if left < LEAST_NOW {
+        line.push((padded(&entry.label, room), label_role));
+    } else {
+        line.push((padded(&entry.label, widest + GAP), label_role));
+        line.push((padded(&entry.now, left), now_role));
+    }
+    line
 }
 
 /// What is asked for.

@@ -10,6 +10,9 @@ use crate::ui::words;
 /// Width of the labels: the longest has eight letters.
 const LABEL: u16 = 10;
 
+/// From this width on there is room for what identifies the target beyond doubt; it is seldom read.
+const ROOMY: u16 = 50;
+
 /// A label and its text, wrapped beneath itself.
 pub(super) fn row(label: &str, text: &str, role: Role, columns: u16) -> Vec<Line> {
     let parts = wrapped(text, columns.saturating_sub(LABEL));
@@ -24,7 +27,13 @@ pub(super) fn row(label: &str, text: &str, role: Role, columns: u16) -> Vec<Line
 pub(super) fn lines(view: &PlanView, columns: u16) -> Vec<Line> {
     let Some(plan) = &view.plan else { return Vec::new() };
     let mut lines = Vec::new();
-    for found in plan.rows().into_iter().filter(|row| row.label != "Confirm") {
+    let mut above = "";
+    for found in plan.rows() {
+        let is_uuid = above == "GPU" && found.label.is_empty();
+        above = found.label;
+        if found.label == "Confirm" || is_uuid && columns < ROOMY {
+            continue;
+        }
         let role = match found.label {
             "Change" => Role::Strong,
             _ if found.is_refusal => Role::Critical,

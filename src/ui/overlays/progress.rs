@@ -21,16 +21,15 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
     lines.extend(row("Change", &change, Role::Strong, columns));
     lines.push(Vec::new());
     steps(run, &mut lines, columns);
-    let age = state.run_age().map(words::duration);
-    match (&run.outcome, age) {
-        (None, age) => {
-            let age = age.map_or_else(String::new, |age| format!(", for {age}"));
+    lines.push(Vec::new());
+    let age = state.run_age().map(took);
+    match &run.outcome {
+        None => {
+            let age = age.map_or_else(String::new, |age| format!(" for {age}"));
             let text = format!("running{age}; it is never killed, and goes on when this window is closed");
-            lines.push(Vec::new());
             marked(&mut lines, "… ", &text, Role::Muted, columns);
         }
-        (Some(outcome), age) => {
-            lines.push(Vec::new());
+        Some(outcome) => {
             ended(outcome, &mut lines, columns);
             if let Some(age) = age {
                 lines.extend(row("Took", &age, Role::Muted, columns));
@@ -38,6 +37,24 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// How it stands, and what it is: the rest may have no room.
+pub(super) fn title(state: &State) -> String {
+    state.run().map_or_else(String::new, |run| {
+        let stands = match run.outcome {
+            None => "Running",
+            Some(Outcome::Done { .. }) => "Done",
+            Some(Outcome::Refused { .. }) => "Refused",
+            Some(Outcome::Failed { .. }) => "Failed",
+        };
+        format!("{stands}: {}: {}", run.plan.change.setting(), run.plan.change.wanted())
+    })
+}
+
+/// A run is short as a rule: its time is told in more than whole seconds.
+fn took(age: std::time::Duration) -> String {
+    if age.as_secs() < 10 { format!("{:.1} s", age.as_secs_f32()) } else { words::duration(age) }
 }
 
 /// Every step before the last one is over; the last one is, if all is.

@@ -1,35 +1,218 @@
-//! Tab 6: the filesystems that hold models, and the models on them.
+//! Tab 6: pools, cache, datasets, devices, models, advice; one section at a time, named in a line above.
+
+mod advice;
+mod cache;
+mod datasets;
+mod devices;
+mod models;
+mod pools;
+mod snapshots;
+mod table;
 
 use super::View;
-use crate::app::Motion;
-use crate::app::{Message, State, storage::Intent};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::app::storage::{Intent, Section};
+use crate::app::{Message, Motion, State};
+use crate::model::{Absence, Kept, Snapshot, Storage};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
-use crate::ui::widgets::Pen;
+use crate::ui::widgets::{Pen, width};
+use crate::units::format_age;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Storage(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $help:literal, $intent:expr) => {
-        Binding { keys: &$keys, label: $label, short: "", help: $help, message: || Message::Storage($intent) }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Storage",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↓", "down (also j)", Intent::Move(Motion::Next)),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Down), ch('j')],
+            "↓",
+            "",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Right), ch('l')],
+            "←→",
+            "section",
+            "the section to the right (also l)",
+            Intent::NextSection
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Left), ch('h')],
+            "←",
+            "",
+            "the section to the left (also h)",
+            Intent::PreviousSection
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Enter)],
+            "Enter",
+            "snapshots",
+            "list the snapshots of the selected dataset",
+            Intent::ShowSnapshots
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Esc)],
+            "Esc",
+            "",
+            "call the listing of snapshots off, or close it",
+            Intent::CloseSnapshots
+        ),
+        bind!(
+            Message::Storage,
+            [ch('F')],
+            "F",
+            "fit",
+            "whether the selected model fits into the GPUs",
+            Intent::ShowFit
+        ),
+        bind!(
+            Message::Storage,
+            [ch('s')],
+            "s",
+            "order",
+            "datasets by activity, or by name",
+            Intent::ToggleOrder
+        ),
+        bind!(Message::Storage, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Home), ch('g')],
+            "Home",
+            "",
+            "to the first (also g)",
+            Intent::Move(Motion::First)
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the last (also G)",
+            Intent::Move(Motion::Last)
+        ),
     ],
 };
 
-fn render(_state: &State, area: Rect, pen: &mut Pen<'_>) {
-    pen.text(area.x, area.y, area.width, "No storage was read.", Role::Muted);
+/// The line of sections, and what is below it.
+fn parts(area: Rect) -> (Rect, Rect) {
+    let bar = Rect { height: area.height.min(1), ..area };
+    (bar, Rect { y: bar.bottom(), height: area.height - bar.height, ..area })
 }
 
-fn hit(_state: &State, _area: Rect, _position: Position) -> Option<Message> {
-    None
+fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    let Some(snapshot) = state.snapshot() else { return };
+    let (bar, body) = parts(area);
+    sections(state, bar, pen);
+    match state.storage.section {
+        Section::Pools => pools::render(state, snapshot, body, pen),
+        Section::Cache => cache::render(state, snapshot, body, pen),
+        Section::Datasets => datasets::render(state, snapshot, body, pen),
+        Section::Devices => devices::render(state, snapshot, body, pen),
+        Section::Models => models::render(state, snapshot, body, pen),
+        Section::Advice => advice::render(state, body, pen),
+    }
+}
+
+/// The sections and where they stand in the line.
+fn places(state: &State, area: Rect) -> Vec<(Section, u16, String)> {
+    let advice = state.storage_advice().len();
+    let names: Vec<(Section, String)> = Section::ALL
+        .into_iter()
+        .map(|section| match section {
+            Section::Advice if advice > 0 => (section, format!("{} {advice}", section.title())),
+            _ => (section, section.title().to_owned()),
+        })
+        .collect();
+    // Where the names do not fit, the one that is shown stands among its neighbours, cut short.
+    let all: u16 = names.iter().map(|(_, name)| width(name) + 2).sum();
+    let short = all > area.width;
+    let mut x = area.x;
+    names
+        .into_iter()
+        .map(|(section, name)| {
+            let name =
+                if short && section != state.storage.section { name.chars().take(3).collect() } else { name };
+            let text = if short { format!("{name} ") } else { format!(" {name} ") };
+            let place = (section, x, text);
+            x += width(&place.2);
+            place
+        })
+        .collect()
+}
+
+fn sections(state: &State, area: Rect, pen: &mut Pen<'_>) {
+    for (section, x, text) in places(state, area) {
+        let role = if section == state.storage.section { Role::TabActive } else { Role::Muted };
+        pen.text(x, area.y, area.right().saturating_sub(x), &text, role);
+    }
+}
+
+fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    let (bar, body) = parts(area);
+    if bar.contains(position) {
+        let under = |(_, x, text): &&(Section, u16, String)| (*x..*x + width(text)).contains(&position.x);
+        let section = places(state, bar).iter().find(under)?.0;
+        return Some(Message::Storage(Intent::SelectSection(section)));
+    }
+    let snapshot = state.snapshot()?;
+    let row = match state.storage.section {
+        Section::Pools => pools::row_at(state, snapshot, body, position),
+        Section::Datasets => datasets::row_at(state, snapshot, body, position),
+        Section::Devices => devices::row_at(state, snapshot, body, position),
+        Section::Models => models::row_at(state, snapshot, body, position),
+        Section::Cache | Section::Advice => None,
+    }?;
+    Some(Message::Storage(Intent::SelectRow(row)))
+}
+
+/// Why a list of the tools has no value, or how old the one is that is shown.
+fn staleness<T>(snapshot: &Snapshot, what: &str, kept: &Kept<T>) -> Option<(String, Role)> {
+    let failure = kept.failure.as_ref()?;
+    Some(match &kept.value {
+        Some(value) => {
+            let age = format_age(snapshot.mono.since(value.at));
+            (format!("! {what}: {age} old, {}", failure.value), Role::Stale)
+        }
+        None if failure.value == Absence::NoPermission => (
+            format!("! {what}: /dev/zfs may not be opened: run kgtop as root, or add its udev rule"),
+            Role::Warning,
+        ),
+        None => (format!("! {what}: {}", failure.value), Role::Warning),
+    })
+}
+
+/// What is said in place of ZFS where there is none; `None` where there is.
+fn without_zfs(storage: &Storage) -> Option<&'static str> {
+    match &storage.kernel {
+        _ if storage.zfs_absent() => Some("ZFS is absent: its kernel module is not loaded"),
+        None if storage.status.value.is_none() && storage.spaces.value.is_none() => {
+            Some("storage was not read yet")
+        }
+        _ => None,
+    }
 }

@@ -266,7 +266,13 @@ fn draw_charts(
 const LABEL_SECONDS: [u64; 9] = [15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
 
 /// Times of day under the columns in which they begin: labels that stand still, and match the stamps in logs.
-fn axis(state: &State, snapshot: &Snapshot, timeline: Timeline, area: Rect, pen: &mut Pen<'_>) {
+pub(in crate::ui::tabs) fn axis(
+    state: &State,
+    snapshot: &Snapshot,
+    timeline: Timeline,
+    area: Rect,
+    pen: &mut Pen<'_>,
+) {
     let spacing = |seconds: &&u64| **seconds >= timeline.column_seconds() * 10;
     let step = LABEL_SECONDS.iter().find(spacing).copied().unwrap_or(7_200).cast_signed();
     let offset = state.settings.utc_offset_seconds;

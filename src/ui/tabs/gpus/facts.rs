@@ -184,7 +184,7 @@ fn throttle(gpu: &Gpu, columns: u16) -> Vec<Line> {
         Err(absence) => lines.push(vec![label("throttle"), words::absent(&absence)]),
         Ok(events) => {
             for (short, long, role) in words::clock_events(events.any) {
-                for (row, part) in wrapped(long, columns.saturating_sub(20)).into_iter().enumerate() {
+                for (row, part) in wrapped(&long, columns.saturating_sub(20)).into_iter().enumerate() {
                     let first = row == 0;
                     lines.push(vec![
                         label(if lines.is_empty() { "throttle" } else { "" }),
