@@ -7,6 +7,7 @@ pub mod events;
 pub mod fit;
 pub mod kernel_log;
 pub mod limits;
+pub mod loading;
 pub mod names;
 pub mod storage;
 pub mod topology;

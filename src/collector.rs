@@ -13,6 +13,7 @@ mod driver;
 mod gpu;
 mod host;
 mod kernel_log;
+mod models;
 mod sleep;
 mod storage;
 mod topology;
@@ -54,6 +55,8 @@ pub struct Options {
     pub own_audit: Option<PathBuf>,
     /// Whether NVML is to be loaded at all (a captured root has none).
     pub use_nvml: bool,
+    /// Folders of models to look through besides the usual places.
+    pub model_paths: Vec<String>,
     /// Directory of `zpool` and `zfs`; `None` is where the system has them, and none at all for a captured root.
     pub zfs_tools: Option<PathBuf>,
     /// PID of the monitor that this collector belongs to; `None` for a stream of its own.
@@ -83,6 +86,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     kernel_log::start(&options.root, &shared, &out);
     audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
     topology::start(&options.root, &shared);
+    models::start(&options.root, &options.model_paths, &shared);
     storage::start(&options.root, options.zfs_tools.as_deref(), &shared, &out);
     doctor::start(&options.root, &shared);
 

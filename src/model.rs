@@ -33,7 +33,8 @@ pub use history::{Bucket, HISTORY_SECONDS, History, Metric, ReasonSecond, Track}
 pub use host_file::{HostFile, HostFiles};
 pub use inventory::{Driver, GpuInfo, Header, HostInfo, Inventory, PciDevice, Thresholds};
 pub use models::{
-    ModelAccess, ModelFormat, ModelStore, ModelUse, StoreKind, StorePlace, StoredModel, Unfinished,
+    LOADING_BYTES_PER_SECOND, ModelAccess, ModelFormat, ModelLoad, ModelStore, ModelUse, RateSource,
+    StoreKind, StorePlace, StoredModel, Unfinished,
 };
 pub use process::{Container, HostProcess, ProcessFacts, ProcessKey};
 pub use reading::{Absence, Reading, ReadingExt, known};

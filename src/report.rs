@@ -10,6 +10,7 @@ mod findings;
 mod fit;
 mod history;
 mod json;
+mod models;
 mod object;
 mod prometheus;
 mod text;

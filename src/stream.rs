@@ -10,6 +10,7 @@ mod groups;
 mod host_files;
 mod json;
 mod leaves;
+mod models;
 mod reader;
 mod records;
 mod storage;
@@ -133,6 +134,7 @@ pub fn objects() -> Vec<(&'static str, &'static [&'static str])> {
     objects.extend(topology::objects());
     objects.extend(storage::objects());
     objects.extend(host_files::objects());
+    objects.extend(models::objects());
     objects
 }
 

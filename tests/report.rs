@@ -60,7 +60,7 @@ fn json_has_the_keys_that_are_promised() {
     let json = json(&with_a_lost_gpu());
     has_keys(
         &json,
-        "format time interval_seconds host driver sources gpus processes topology events verdicts",
+        "format time interval_seconds host driver sources gpus processes topology storage events verdicts",
     );
     has_keys(
         &json["host"],
@@ -72,7 +72,7 @@ fn json_has_the_keys_that_are_promised() {
     has_keys(
         &json["processes"][0],
         "pid host_pid_visible ended gpus user name command cpu_percent memory_bytes started container pod \
-         slurm_job unit absent",
+         slurm_job unit model_files absent",
     );
     has_keys(&json["processes"][0]["gpus"][0], "index memory_bytes sm_percent kind gpu_instance");
     has_keys(&json["verdicts"][0], "severity gpu rule summary evidence advice since");

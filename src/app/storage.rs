@@ -1,9 +1,13 @@
 //! The storage tab: which section is shown, what is selected in it, whose snapshots are listed.
 
-use super::{Effect, Mode, Motion, State};
+use super::{Effect, Mode, Motion, Overlay, State};
 use crate::analysis::Severity;
+use crate::analysis::fit::{Machine, words};
 use crate::analysis::storage::Advice;
-use crate::model::{Absence, DatasetView, FileSystem, ListingState, PoolView, SnapshotListing, Storage};
+use crate::model::{
+    Absence, DatasetView, FileSystem, ListingState, ModelStore, PoolView, SnapshotListing, Storage,
+    StoredModel,
+};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -63,8 +67,8 @@ pub struct StorageState {
     pub(crate) by_activity: bool,
     /// The selected device.
     device: Option<Arc<str>>,
-    /// The selected model, by its place in the list.
-    pub(crate) model: usize,
+    /// The selected model, by its path.
+    model: Option<Arc<str>>,
     /// The first advice shown.
     pub(crate) advice: usize,
     /// The dataset whose snapshots are shown in place of its properties.
@@ -88,6 +92,8 @@ pub enum Intent {
     SelectSection(Section),
     /// Sort the datasets by activity, or by name.
     ToggleOrder,
+    /// Judge whether the selected model fits into the memory of the GPUs.
+    ShowFit,
     /// List the snapshots of the selected dataset.
     ShowSnapshots,
     /// Call the listing off, or close it.
@@ -217,6 +223,16 @@ impl State {
         place_of(devices, self.storage.device.as_ref(), |device| Arc::clone(&device.name))
     }
 
+    /// The model stores as they are shown.
+    pub(crate) fn models_shown(&self) -> Option<&ModelStore> {
+        self.storage_shown()?.models.as_ref().map(|group| &group.value)
+    }
+
+    /// The selected one of `models`.
+    pub(crate) fn selected_model(&self, models: &[StoredModel]) -> usize {
+        place_of(models, self.storage.model.as_ref(), |model| Arc::clone(&model.path))
+    }
+
     /// The listing of snapshots that is shown, if one is.
     pub(crate) fn snapshots_shown<'a>(&self, storage: &'a Storage) -> Option<&'a SnapshotListing> {
         let wanted = self.storage.snapshots_of.as_ref()?;
@@ -249,7 +265,11 @@ impl State {
                 let devices = devices(storage);
                 (devices.len(), self.selected_device(&devices))
             }
-            Section::Models => (0, self.storage.model),
+            Section::Models => {
+                let models =
+                    storage.models.as_ref().map(|group| group.value.models.as_slice()).unwrap_or_default();
+                (models.len(), self.selected_model(models))
+            }
             Section::Advice => (self.storage_advice().len(), self.storage.advice),
         }
     }
@@ -267,6 +287,7 @@ pub(super) fn update(state: &mut State, intent: &Intent) -> Vec<Effect> {
         Intent::PreviousSection => state.storage.section = state.storage.section.moved(-1),
         Intent::SelectSection(section) => state.storage.section = *section,
         Intent::ToggleOrder => state.storage.by_activity = !state.storage.by_activity,
+        Intent::ShowFit => show_fit(state),
         Intent::ShowSnapshots => return show_snapshots(state),
         Intent::CloseSnapshots => return close_snapshots(state),
     }
@@ -286,9 +307,26 @@ fn select(state: &mut State, row: usize) {
         Section::Devices => {
             state.storage.device = devices(storage).get(row).map(|device| Arc::clone(&device.name));
         }
-        Section::Models => state.storage.model = row,
+        Section::Models => {
+            let models =
+                storage.models.as_ref().map(|group| group.value.models.as_slice()).unwrap_or_default();
+            state.storage.model = models.get(row).map(|model| Arc::clone(&model.path));
+        }
         Section::Advice => state.storage.advice = row,
     }
+}
+
+/// Whether the selected model fits, with the usual context and with all that it was trained for.
+fn show_fit(state: &mut State) {
+    let Some(snapshot) = state.snapshot().filter(|_| state.storage.section == Section::Models) else {
+        return;
+    };
+    let Some(store) = state.models_shown() else { return };
+    let Some(model) = store.models.get(state.selected_model(&store.models)) else { return };
+    let machine = Machine::of(snapshot);
+    let title = format!("Does {} fit?", model.name);
+    let lines = words::page(&model.shape, &machine);
+    state.overlay = Overlay::Notice { title, lines, scroll: 0 };
 }
 
 /// Listing snapshots costs an ioctl each: only a person asks for it, and only of a collector that runs here.

@@ -2,7 +2,8 @@
 
 use super::board::{Board, Shared};
 use crate::model::{
-    Absence, GpuSample, GpuState, Grouped, Inventory, Record, Sample, SelfCost, SourceState, StuckCall,
+    Absence, GpuSample, GpuState, Grouped, Inventory, Record, Sample, SelfCost, SourceState, StorageSample,
+    StuckCall,
 };
 use crate::sources::host::HostReader;
 use crate::sources::root::Root;
@@ -47,7 +48,7 @@ impl Assembler {
             gpus: take_gpus(&mut board, &stuck),
             processes: board.processes.take(),
             host: Some(Grouped { at: now, value: host }),
-            storage: board.storage.take_sample(),
+            storage: storage(&mut board),
             host_files: board.host_files.take(),
             sources: board.source_list(),
             cost: Some(self.cost(&board)),
@@ -90,6 +91,16 @@ impl Assembler {
 fn own_cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+fn storage(board: &mut Board) -> Option<Box<StorageSample>> {
+    let (models, model_uses) = (board.models.take_store(), board.models.take_uses());
+    let mut sample = board.storage.take_sample();
+    if models.is_some() || model_uses.is_some() {
+        let sample = sample.get_or_insert_default();
+        (sample.models, sample.model_uses) = (models, model_uses);
+    }
+    sample
 }
 
 fn inventory(board: &Board) -> Inventory {

@@ -45,6 +45,8 @@ pub(super) struct Board {
     pub(super) pci: Vec<PciDevice>,
     /// Where the devices are.
     pub(super) topology: super::topology::Parts,
+    /// Model stores and their uses.
+    pub(super) models: super::models::Parts,
     /// Pools, datasets, devices.
     pub(super) storage: super::storage::Parts,
     /// The host's side of the GPU processes.

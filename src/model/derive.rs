@@ -3,6 +3,7 @@
 
 mod counters;
 mod gpu;
+mod loads;
 mod processes;
 mod storage;
 

@@ -1,8 +1,9 @@
 //! Model stores as they were read: which models lie where, and which GPU process reads them.
 
 use super::{ModelShape, ProcessKey, Reading};
-use crate::units::{Bytes, Wall};
+use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whose layout a store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,6 +146,8 @@ pub enum ModelAccess {
 pub struct ModelUse {
     /// Which process.
     pub key: ProcessKey,
+    /// When it was looked at: what is not looked at again is handed over as it was.
+    pub at: Mono,
     /// Path of the model as in [`StoredModel::path`], or of the first file where no store has it.
     pub path: Arc<str>,
     /// Name of the model.
@@ -155,8 +158,8 @@ pub struct ModelUse {
     pub files: u64,
     /// Files of weights that the model has; absent where no store knows it.
     pub files_of_model: Reading<u64>,
-    /// Bytes of the files that the process has.
-    pub size: Bytes,
+    /// Bytes of the files that the process has; absent where no store knows them.
+    pub size: Reading<Bytes>,
     /// Sum of the file positions (`/proc/PID/fdinfo`), for files that are read.
     pub position: Reading<Bytes>,
     /// Mapped bytes that are resident (`/proc/PID/smaps`), for files that are mapped.
@@ -165,4 +168,53 @@ pub struct ModelUse {
     pub read: Reading<Bytes>,
     /// What is mounted where the files lie.
     pub mount: Reading<Arc<str>>,
+}
+
+/// A process that reads a model at this rate or faster is loading it: below, it looks at its header or tokeniser.
+pub const LOADING_BYTES_PER_SECOND: f64 = 20e6;
+
+/// What a rate of loading rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateSource {
+    /// File positions.
+    Position,
+    /// Resident pages of the mapping.
+    Resident,
+    /// Everything that the process reads.
+    Process,
+}
+
+impl RateSource {
+    /// What the screen and JSON say of it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Position => "file position",
+            Self::Resident => "resident mapping",
+            Self::Process => "reads of the process",
+        }
+    }
+}
+
+/// A use of a model, and how fast it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelLoad {
+    /// The use as it was read.
+    pub usage: ModelUse,
+    /// How fast.
+    pub rate: Reading<BytesPerSecond>,
+    /// What the rate rests on.
+    pub source: RateSource,
+    /// Part of the model that was read; absent unless file positions or the mapping give it.
+    pub done: Reading<Percent>,
+    /// Time left at this rate, likewise.
+    pub left: Reading<Duration>,
+}
+
+impl ModelLoad {
+    /// Whether the process is loading the model now.
+    #[must_use]
+    pub fn loading(&self) -> bool {
+        self.rate.as_ref().is_ok_and(|rate| rate.0 >= LOADING_BYTES_PER_SECOND)
+    }
 }

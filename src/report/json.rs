@@ -34,6 +34,10 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu::gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
     root.insert("topology".into(), super::topology::json(snapshot));
+    let mut storage = Map::new();
+    storage.insert("models".into(), super::models::models(snapshot));
+    storage.insert("model_stores".into(), super::models::places(snapshot));
+    root.insert("storage".into(), Value::Object(storage));
     let mut log = EventLog::default();
     for event in snapshot.events.iter() {
         log.push(event, Some(snapshot));
@@ -114,6 +118,7 @@ fn process(snapshot: &Snapshot, process: &Process) -> Value {
     object.set("pod", name(facts.and_then(|facts| facts.pod.as_ref())));
     object.set("slurm_job", name(facts.and_then(|facts| facts.slurm_job.as_ref())));
     object.set("unit", name(facts.and_then(|facts| facts.unit.as_ref())));
+    object.set("model_files", super::models::model_files(snapshot, process.key));
     object.with_absent()
 }
 

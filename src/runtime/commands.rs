@@ -176,6 +176,7 @@ fn stream(
         root: root(global)?,
         use_nvml: global.root.is_none() || config.nvml_lib.is_some(),
         library: config.nvml_lib.clone(),
+        model_paths: config.model_paths.clone(),
         zfs_tools: global.zfs_tools.clone(),
         own_audit: own_audit(global.root.is_some()),
         parent: child,

@@ -16,6 +16,7 @@ mod safetensors;
 mod scan;
 mod tree;
 mod types;
+mod uses;
 mod worker;
 
 pub use at::model_at;
@@ -25,7 +26,8 @@ pub use gguf::read_gguf;
 pub use mounts::{Mount, Mounts};
 pub use places::StoreEnvironment;
 pub use safetensors::read_safetensors;
-pub use scan::{FileIndex, Scanned};
+pub use scan::{Belongs, FileIndex, Scanned};
+pub use uses::UseWatcher;
 pub use worker::{ModelScanner, SCAN_PATIENCE, scan_in_steps, scan_once};
 
 /// Why a file is not read as a model.

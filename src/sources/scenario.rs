@@ -9,6 +9,7 @@ mod error;
 mod fault;
 mod load;
 mod metric;
+mod models;
 mod player;
 mod preset;
 mod rig;
@@ -61,6 +62,7 @@ pub struct Scenario {
     host: HostRig,
     gpus: Vec<GpuRig>,
     processes: Vec<ProcessRig>,
+    models: Vec<models::ModelSpec>,
     lines: Vec<KernelLine>,
     faults: Vec<FaultRig>,
     expectations: Vec<Expectation>,
@@ -167,6 +169,7 @@ macro_rules! embedded {
 embedded!(
     "incident-8xh100",
     "healthy-8xh100",
+    "model-load",
     "healthy-2xh200",
     "healthy-1xh200",
     "idle",

@@ -16,6 +16,8 @@ object!(StorageSample {
     disks => "disks",
     filesystems => "filesystems",
     senders => "senders",
+    models => "models",
+    model_uses => "model_uses",
     gpu_direct => "nvidia_fs_loaded",
 });
 

@@ -3,8 +3,8 @@
 use super::theme::Role;
 use crate::analysis::Severity;
 use crate::analysis::clock_events::{self, ClockEventReason};
-use crate::model::{Absence, Gpu, GpuState, Reading};
-use crate::units::Bytes;
+use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading};
+use crate::units::{Bytes, format_age};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -35,6 +35,29 @@ pub(super) fn narrowed(text: String, role: Role, columns: u16) -> String {
     if super::widgets::width(short) <= columns { short.into() } else { "–".into() }
 }
 
+/// How a process has a model, and how far it has read it: `loading Llama-3.1-8B at 3.10 GB/s (file position), 40% read`.
+pub(super) fn model_use(load: &ModelLoad) -> String {
+    let usage = &load.usage;
+    let on = usage.mount.as_ref().map_or_else(|_| String::new(), |mount| format!(" on {mount}"));
+    let files = match &usage.files_of_model {
+        Ok(all) if *all > 1 => format!(", {} of {all} files", usage.files),
+        _ => String::new(),
+    };
+    let part = load.done.as_ref().map_or_else(|_| String::new(), |part| format!(", {part} read"));
+    let left =
+        load.left.as_ref().map_or_else(|_| String::new(), |left| format!(", {} left", format_age(*left)));
+    let how = match usage.access {
+        ModelAccess::Open => "open",
+        ModelAccess::Mapped => "mapped",
+    };
+    match &load.rate {
+        Ok(rate) if load.loading() => {
+            format!("loading {}{on} at {rate} ({}){files}{part}{left}", usage.name, load.source.title())
+        }
+        _ => format!("{}{on}, {how}{files}", usage.name),
+    }
+}
+
 /// The mark of a severity: its shape says as much as its colour.
 pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
     match severity {
@@ -46,7 +69,7 @@ pub(super) const fn mark(severity: Severity) -> (&'static str, Role) {
 
 /// What a GPU's row says in place of its values.
 pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
-    let since = crate::units::format_age(age);
+    let since = format_age(age);
     match gpu.state {
         GpuState::Ok => None,
         GpuState::Lost => Some((format!("LOST from the bus {since} ago"), Role::Critical)),

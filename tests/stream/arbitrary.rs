@@ -247,7 +247,20 @@ structs! {
     Sample { sequence mono wall gpus processes host storage host_files sources cost }
     HostFiles { files pending }
     HostFile { path lines names link mode uid gid device label }
-    StorageSample { kernel status pools datasets disks filesystems senders gpu_direct }
+    StorageSample { kernel status pools datasets disks filesystems senders models model_uses gpu_direct }
+    ModelStore { places models complete left_out }
+    StorePlace { kind path user models unfinished }
+    Unfinished { files size }
+    StoredModel {
+        name aliases revision store path user format shape files size on_disk unreferenced unfinished last_used
+        mount file_system
+    }
+    ModelShape { architecture parameters weights data_type kv geometry }
+    Geometry { layers hidden heads feed_forward vocabulary context experts experts_used }
+    KvCache { full windowed window heads latent }
+    ModelUse {
+        key at path name access files files_of_model size position resident read mount
+    }
     ZfsKernel { version cache pools datasets }
     ZfsCache {
         size target target_min target_max data metadata uncompressed compressed hits io_hits misses
@@ -314,6 +327,9 @@ structs! {
 }
 
 enums! {
+    StoreKind { HuggingFace Ollama Folder }
+    ModelFormat { Safetensors Gguf }
+    ModelAccess { Open Mapped }
     GpuState { Ok Stalled Lost Asleep NoDriver PassedThrough }
     SourceState { Ok Degraded Unavailable }
     EventSource { Kmsg Journal File Nvml Action }

@@ -1,8 +1,9 @@
 //! The judgement in sentences and aligned lines, for the terminal and for the screen.
 
-use super::judge::{Candidate, Fit, Outcome};
+use super::judge::{Candidate, Fit, Outcome, judge};
 use super::machine::Machine;
-use super::need::{Need, STEP_TOKENS};
+use super::need::{KvType, Need, STEP_TOKENS};
+use super::{Request, USUAL_CONTEXT};
 use crate::model::{ModelShape, known};
 use crate::units::Bytes;
 use std::fmt::Write as _;
@@ -212,6 +213,27 @@ pub fn sets(fit: &Fit, machine: &Machine) -> Vec<String> {
             sum.to_string()
         ));
     }
+    lines
+}
+
+/// The whole judgement of a model for reading: with the usual context, and with all that it was trained for.
+#[must_use]
+pub fn page(shape: &ModelShape, machine: &Machine) -> Vec<String> {
+    let trained = shape.geometry.context.unwrap_or(USUAL_CONTEXT);
+    let usual = Request { context: trained.min(USUAL_CONTEXT), batch: 1, kv_type: KvType::F16 };
+    let fit = judge(shape, usual, machine);
+    let mut lines = vec![sentence(&fit, machine)];
+    if trained > usual.context {
+        let whole = judge(shape, Request { context: trained, ..usual }, machine);
+        lines.extend([String::new(), sentence(&whole, machine)]);
+    }
+    lines.extend([String::new(), format!("One GPU alone, {} tokens:", grouped(usual.context))]);
+    lines.extend(needs(shape, &fit));
+    lines.push(String::new());
+    lines.extend(sets(&fit, machine));
+    lines.push(String::new());
+    lines.extend(notes(shape, &fit, machine));
+    lines.push("kgtop fit judges other contexts, batches and caches.".to_owned());
     lines
 }
 

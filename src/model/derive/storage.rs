@@ -1,6 +1,7 @@
 //! Storage between samples: the last value of each group, rates from two distinct readings, histories.
 
 use super::counters::per_second;
+use super::loads::LoadFold;
 use crate::model::{
     Absence, CacheRates, DatasetCounters, DatasetKey, DatasetRates, DiskCounters, DiskRates, Grouped,
     History, Kept, ListingState, Metric, Reading, SnapshotBatch, SnapshotListing, Storage, StorageSample,
@@ -31,6 +32,7 @@ pub(super) struct StorageFold {
     disks: Option<Grouped<Vec<DiskCounters>>>,
     pub(super) history: History,
     tracks: BTreeMap<DatasetKey, DatasetTracks>,
+    loads: LoadFold,
 }
 
 impl StorageFold {
@@ -41,6 +43,10 @@ impl StorageFold {
             keep(&mut self.view.spaces, sample.pools);
             keep(&mut self.view.properties, sample.datasets);
             keep(&mut self.view.filesystems, sample.filesystems);
+            if let Some(models) = sample.models {
+                self.view.models = Some(Arc::new(models));
+            }
+            self.view.loads = self.loads.push(sample.model_uses);
             if sample.senders.is_some() {
                 self.view.senders = sample.senders;
             }

@@ -2,7 +2,7 @@
 //! snapshots.
 
 use super::{Dataset, PoolSpace, PoolStatus, ZfsKernel};
-use crate::model::{Grouped, Reading};
+use crate::model::{Grouped, ModelStore, ModelUse, Reading};
 use crate::units::Bytes;
 use std::sync::Arc;
 
@@ -23,6 +23,10 @@ pub struct StorageSample {
     pub filesystems: Option<Grouped<Reading<Vec<FileSystem>>>>,
     /// Processes that send a ZFS stream, by PID. Looked for while the disks are busy reading.
     pub senders: Option<Grouped<Reading<Vec<u32>>>>,
+    /// The model stores.
+    pub models: Option<Grouped<ModelStore>>,
+    /// GPU processes that have files of a model open or mapped.
+    pub model_uses: Option<Grouped<Vec<ModelUse>>>,
     /// Whether the module of GPUDirect Storage (`nvidia-fs`) is loaded.
     pub gpu_direct: Option<bool>,
 }

@@ -5,7 +5,7 @@ use super::{
     Dataset, DatasetCounters, FileSystem, ListingState, PoolSpace, PoolStatus, Scan, ScanState, Vdev,
     ZfsKernel, ZfsSnapshot,
 };
-use crate::model::{Absence, Grouped, Reading};
+use crate::model::{Absence, Grouped, ModelLoad, ModelStore, Reading};
 use crate::units::{Bytes, BytesPerSecond, Percent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -140,6 +140,10 @@ pub struct Storage {
     pub senders: Option<Grouped<Reading<Vec<u32>>>>,
     /// Whether the module of GPUDirect Storage is loaded.
     pub gpu_direct: Option<bool>,
+    /// The model stores.
+    pub models: Option<Arc<Grouped<ModelStore>>>,
+    /// Who has which model, and how fast it is read.
+    pub loads: Arc<Vec<ModelLoad>>,
     /// Snapshots of the dataset that was asked about last.
     pub listing: Option<Arc<SnapshotListing>>,
 }

@@ -27,16 +27,31 @@ const HAND_OVER_EVERY: usize = 32;
 /// Which file belongs to which model.
 #[derive(Clone, Debug, Default)]
 pub struct FileIndex {
-    files: HashMap<(u64, u64), u32>,
+    /// Place of the model and length of the file, by device and inode.
+    files: HashMap<((u32, u32), u64), (u32, u64)>,
     names: Vec<(Arc<str>, Arc<str>, u64)>,
 }
 
+/// The model that a file belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Belongs<'a> {
+    /// Path of the model.
+    pub path: &'a Arc<str>,
+    /// Its name.
+    pub name: &'a Arc<str>,
+    /// Its files of weights.
+    pub files: u64,
+    /// Length of this file.
+    pub size: u64,
+}
+
 impl FileIndex {
-    /// Path, name and number of files of the model that a file of this device and inode belongs to.
+    /// The model that the file of this device (major and minor number) and inode belongs to.
     #[must_use]
-    pub fn model_of(&self, device: u64, inode: u64) -> Option<(&Arc<str>, &Arc<str>, u64)> {
-        let place = usize::try_from(*self.files.get(&(device, inode))?).ok()?;
-        self.names.get(place).map(|(path, name, files)| (path, name, *files))
+    pub fn model_of(&self, device: (u32, u32), inode: u64) -> Option<Belongs<'_>> {
+        let (place, size) = *self.files.get(&(device, inode))?;
+        let (path, name, files) = self.names.get(usize::try_from(place).ok()?)?;
+        Some(Belongs { path, name, files: *files, size })
     }
 }
 
@@ -188,7 +203,7 @@ impl Pass<'_> {
 
     fn last_used(&self, found: &Found, notes_reads: bool) -> Reading<Wall> {
         if !notes_reads {
-            return Err(Absence::failed(0, "the file system does not note reads (noatime)"));
+            return Err(Absence::NotSupported);
         }
         let accessed = found.weights.iter().map(|file| self.job.cache.accessed(&file.stat)).max();
         accessed.map(|ns| Wall(ns / 1_000)).ok_or(Absence::NotSupported)
@@ -232,7 +247,8 @@ impl Pass<'_> {
             index.names.push((Arc::clone(&model.path), Arc::clone(&model.name), model.files));
             for file in &found.weights {
                 if index.files.len() < FILES_MATCHED_AT_MOST {
-                    index.files.insert((file.stat.device, file.stat.inode), place);
+                    let device = (rustix::fs::major(file.stat.device), rustix::fs::minor(file.stat.device));
+                    index.files.insert((device, file.stat.inode), (place, file.stat.size));
                 }
             }
         }

@@ -70,6 +70,7 @@ pub(super) fn compile(file: spec::File, name: &str, text: &str) -> Result<Scenar
         host,
         gpus: compiler.gpus,
         processes,
+        models: file.model,
         lines,
         faults,
         expectations,

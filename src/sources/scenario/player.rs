@@ -7,9 +7,10 @@ mod inventory;
 mod telling;
 mod topology;
 
-use super::{FaultKind, Scenario};
+use super::{FaultKind, Scenario, models};
 use crate::model::{
     Bye, GpuSample, GpuState, Grouped, HostInfo, Record, Sample, SelfCost, SourceState, SourceStatus,
+    StorageSample,
 };
 use crate::units::{Bytes, Mono, Wall};
 use std::collections::VecDeque;
@@ -126,6 +127,22 @@ impl ScenarioPlayer {
         self.queue.push_back((t, Record::Sample(Box::new(sample))));
     }
 
+    /// The model stores are handed over again each minute, as a collector does.
+    fn storage(&self, truth: &super::RigTruth, t: Duration) -> Option<Box<StorageSample>> {
+        let (models, at) = (&self.scenario.models, self.mono_at(t));
+        let seconds = t.as_secs();
+        let due =
+            self.sequence <= 1 || seconds / 60 != t.saturating_sub(self.scenario.interval()).as_secs() / 60;
+        let here = self.host_processes(truth);
+        let start = |pid| here.iter().find(|process| process.key.pid == pid).map(|process| process.key.start);
+        let sample = StorageSample {
+            models: if due { models::store(models, at, self.wall) } else { None },
+            model_uses: models::uses(models, t, at, start),
+            ..StorageSample::default()
+        };
+        (!sample.is_empty()).then(|| Box::new(sample))
+    }
+
     /// The call that holds a GPU's thread, if it is overdue.
     fn stuck_on(&self, gpu: u32) -> Option<&Stuck> {
         let library = self.scenario.faults().iter().any(|fault| fault.kind == FaultKind::BlockLibrary);
@@ -145,7 +162,7 @@ impl ScenarioPlayer {
             gpus,
             processes: self.group(t, self.host_processes(&truth)),
             host: self.group(t, self.host_sample(&truth.host)),
-            storage: None,
+            storage: self.storage(&truth, t),
             host_files: if self.sequence % HOST_FILES_EVERY == 1 {
                 self.group(t, self.host_files())
             } else {

@@ -24,6 +24,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) process: Vec<Process>,
     #[serde(default)]
+    pub(super) model: Vec<super::models::ModelSpec>,
+    #[serde(default)]
     pub(super) at: Vec<Entry>,
     #[serde(default)]
     pub(super) fault: Vec<Fault>,

@@ -34,6 +34,9 @@ pub(super) fn lines(state: &State, key: ProcessKey, columns: u16) -> Vec<Line> {
         lines.extend(started(state, facts, snapshot.wall.0, columns));
     }
     lines.extend(shares(process, columns));
+    for load in snapshot.storage.loads.iter().filter(|load| load.usage.key == key) {
+        lines.extend(labelled("model", &words::model_use(load), Role::Text, columns));
+    }
     lines.extend(labelled_reading("CPU", &process.cpu, columns));
     if let Some(host) = &process.host {
         lines.extend(labelled_reading("host memory", &host.resident, columns));

@@ -1,7 +1,7 @@
 //! Storage: names of pools, datasets, snapshots and servers, and the paths that hold them.
 
 use super::Redactor;
-use crate::model::{Reading, SnapshotBatch, StorageSample};
+use crate::model::{Absence, ModelShape, Reading, SnapshotBatch, StorageSample};
 use std::sync::Arc;
 
 /// Devices of the kernel that tell nothing (`/dev/nvme0n1p1`); links by id hold a serial number.
@@ -38,6 +38,7 @@ fn path(redactor: &mut Redactor, path: &mut Arc<str>) {
 }
 
 pub(super) fn sample(redactor: &mut Redactor, sample: &mut StorageSample) {
+    models(redactor, sample);
     if let Some(Ok(kernel)) = sample.kernel.as_mut().map(|group| &mut group.value) {
         kernel.pools.iter_mut().for_each(|pool| redactor.replace("pool", &mut pool.name));
         for each in &mut kernel.datasets {
@@ -73,6 +74,46 @@ pub(super) fn sample(redactor: &mut Redactor, sample: &mut StorageSample) {
         } else if !is_plain(&each.source) {
             redactor.replace("source", &mut each.source);
         }
+    }
+}
+
+fn mount(redactor: &mut Redactor, mount: &mut Reading<Arc<str>>, is_zfs: bool) {
+    if let Ok(name) = mount {
+        if is_zfs {
+            dataset(redactor, name);
+        } else if !is_plain(name) {
+            redactor.replace("source", name);
+        }
+    }
+}
+
+/// Models are named after those who made them, or by those who trained them: all names go.
+fn models(redactor: &mut Redactor, sample: &mut StorageSample) {
+    if let Some(store) = sample.models.as_mut().map(|group| &mut group.value) {
+        for place in &mut store.places {
+            path(redactor, &mut place.path);
+            place.user.iter_mut().for_each(|user| redactor.replace("user", user));
+        }
+        for model in &mut store.models {
+            redactor.replace("model", &mut model.name);
+            model.aliases.iter_mut().for_each(|alias| redactor.replace("model", alias));
+            model.revision = None;
+            path(redactor, &mut model.path);
+            model.user.iter_mut().for_each(|user| redactor.replace("user", user));
+            let is_zfs = model.file_system.as_deref() == Ok("zfs");
+            mount(redactor, &mut model.mount, is_zfs);
+            // What could not be read names its file.
+            if let Err(Absence::Failed { .. }) = model.shape.weights {
+                model.shape = ModelShape::absent(&Absence::failed(0, ""));
+            }
+        }
+    }
+    for each in sample.model_uses.iter_mut().flat_map(|group| &mut group.value) {
+        redactor.replace("model", &mut each.name);
+        path(redactor, &mut each.path);
+        // A dataset has no leading slash and is no server; what is neither is a device.
+        let is_zfs = each.mount.as_deref().is_ok_and(|name| !name.starts_with('/') && !name.contains(':'));
+        mount(redactor, &mut each.mount, is_zfs);
     }
 }
 

@@ -99,6 +99,13 @@ impl<'a> Cells<'a> {
         let note = process.ended.map_or_else(String::new, |ended| {
             format!("ended {} ago · ", format_age(self.snapshot.mono.since(ended)))
         });
+        // The model says more of a process than its first arguments.
+        let model = self.snapshot.storage.loads.iter().find(|load| load.usage.key == process.key);
+        let note = match model {
+            Some(load) if load.loading() => format!("{note}▶ {} · ", words::model_use(load)),
+            Some(load) => format!("{note}{} · ", load.usage.name),
+            None => note,
+        };
         let Some(facts) = facts else { return (format!("{indent}{note}–"), Role::Absent) };
         if !facts.visible {
             return (format!("{indent}{note}outside this PID namespace"), Role::Absent);
