@@ -3,6 +3,7 @@
 mod act;
 mod bundle;
 mod child;
+mod clipboard;
 mod clock;
 mod commands;
 mod demo;
@@ -11,6 +12,7 @@ mod events;
 mod feed;
 mod fit;
 mod hands;
+mod keyboard;
 mod log;
 mod once;
 mod player;
