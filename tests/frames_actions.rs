@@ -260,6 +260,16 @@ fn the_last_change_can_be_taken_back_with_one_key() {
     update(&mut state, Message::Undoables(gpu.clone(), limit()));
     press(&mut state, "\u{1b}a");
     check("list-undo", &state);
+    // The log is read anew with each list: what is selected stays so.
+    press(&mut state, "↓");
+    update(&mut state, Message::Undoables(gpu.clone(), Vec::new()));
+    let selected = |state: &State| {
+        let screen = text(&frame(state, &Theme::probe(), 120, 40));
+        screen.lines().find_map(|line| Some(line.split_once("› ")?.1.get(..14)?.to_owned())).unwrap()
+    };
+    assert_eq!(selected(&state), "Power limit…");
+    update(&mut state, Message::Undoables(gpu.clone(), limit()));
+    assert_eq!(selected(&state), "Power limit…");
     let effects = press(&mut state, "\u{1b}u");
     assert_eq!(effects.last(), Some(&Effect::ReadUndoables(gpu.clone())));
     let effects = update(&mut state, Message::Undoables(gpu, limit()));
