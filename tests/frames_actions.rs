@@ -16,6 +16,7 @@ mod acting;
 mod support;
 
 use acting::{Setting, key};
+use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use kgtop::actions::{Change, Outcome, Progress, Refusal, RefusalKind};
 use kgtop::app::actions::Preflight;
 use kgtop::app::{Effect, Message, Mode, Overlay, Settings, State, update};
@@ -89,6 +90,31 @@ fn the_lists() {
     let mut modes = live();
     press(&mut modes, "a↓↓↓↓↓↓↓↓\n");
     check("list-modes", &modes);
+}
+
+#[test]
+fn a_click_selects_and_takes_an_entry_and_confirms_nothing() {
+    let click = |row: &str, state: &mut State| {
+        let screen = text(&frame(state, &Theme::probe(), 120, 40));
+        let y = screen.lines().position(|line| line.contains(row)).expect(row) as u16;
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let mouse = MouseEvent { kind, column: 30, row: y, modifiers: KeyModifiers::NONE };
+        acting::event(state, SIZES[0], &Event::Mouse(mouse))
+    };
+    let mut state = live();
+    press(&mut state, "↓↓a");
+    let back = "Power limit back to the default";
+    assert_eq!(click(back, &mut state), []);
+    let screen = text(&frame(&state, &Theme::probe(), 120, 40));
+    assert!(screen.contains(&format!("› {back}")), "{screen}");
+    let effects = click(back, &mut state);
+    assert!(matches!(effects.first(), Some(Effect::Preflight(_))), "{effects:?}");
+    let mut state = plan(2, 0, "250\n");
+    seen(&mut state);
+    for row in ["Go on? y goes on", "Change", "Plan: power limit"] {
+        assert_eq!(click(row, &mut state), []);
+    }
+    assert!(state.is_armed(), "the plan is still there");
 }
 
 #[test]
