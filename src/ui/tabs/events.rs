@@ -2,6 +2,7 @@
 
 use super::{View, first_row};
 use crate::analysis::events::Incident;
+use crate::analysis::xid;
 use crate::app::events::{Filter, Intent};
 use crate::app::{Message, Motion, State};
 use crate::model::SourceState;
@@ -234,7 +235,7 @@ fn detail(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
         add(&format!("followed by {}", list.join(", ")), Role::Muted);
     }
     if let Some((immediate, investigatory)) = incident.actions {
-        add(&format!("NVIDIA: {immediate} at once, {investigatory} to investigate"), Role::Muted);
+        add(&format!("NVIDIA: {}", xid::actions_text(immediate, investigatory)), Role::Muted);
     }
     for (y, (text, role)) in (area.y + 1..area.bottom()).zip(&lines) {
         pen.text(area.x + 2, y, columns, text, *role);
