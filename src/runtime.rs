@@ -3,6 +3,7 @@
 mod act;
 mod bundle;
 mod child;
+mod clipboard;
 mod clock;
 mod commands;
 mod demo;
@@ -11,11 +12,13 @@ mod events;
 mod feed;
 mod fit;
 mod hands;
+mod keyboard;
 mod log;
 mod once;
 mod player;
 mod record;
 mod screen;
+mod storage;
 
 use crate::cli::{Cli, EXIT_USAGE};
 use clap::Parser;

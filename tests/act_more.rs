@@ -170,6 +170,19 @@ fn a_plan_does_not_follow_an_index_to_another_gpu() {
 }
 
 #[test]
+fn a_process_that_came_after_the_plan_was_made_stops_it() {
+    let machine = Machine::new("");
+    let plan = machine.plan(&["power-limit", "250", "--gpu", "0"]);
+    machine.driver_says(
+        "[[process]]\npid = 4711\nname = \"python\"\ncommand = [\"python\"]\ngpus = [0]\nmemory_mib = 100\n",
+    );
+    let output = machine.child(&plan);
+    exits(&output, 3);
+    says(&output, &["process 4711 came onto the GPU after the plan was made"]);
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
 fn a_plan_that_is_old_is_refused() {
     let machine = Machine::new("");
     let info = GpuInfo {

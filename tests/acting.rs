@@ -68,24 +68,11 @@ fn plan_power_limit(pty: &mut Pty, watts: &str) -> String {
     })
 }
 
-/// Goes down the list to the entry that begins so, and takes it.
-fn choose(pty: &mut Pty, label: &str) {
-    let selected = |screen: &str| {
-        let (_, entry) = screen.lines().find_map(|line| line.split_once("› "))?;
-        Some(entry.to_owned())
-    };
-    for _ in 0..40 {
-        let now = selected(&pty.contents());
-        if now.as_deref().is_some_and(|entry| entry.starts_with(label)) {
-            pty.keys("\r");
-            return;
-        }
-        pty.keys("j");
-        pty.wait_for("the next entry", |screen| {
-            selected(screen).is_some_and(|entry| Some(&entry) != now.as_ref())
-        });
-    }
-    panic!("no entry {label} in\n{}", pty.contents());
+/// Goes to that entry of the list by these keys, and takes it.
+fn choose(pty: &mut Pty, keys: &str, label: &str) {
+    pty.keys(keys);
+    pty.wait_for("the entry", |screen| screen.contains(&format!("› {label}")));
+    pty.keys("\r");
 }
 
 /// Types what confirms, letter by letter: all at once it would be taken for a paste.
@@ -120,7 +107,9 @@ fn a_power_limit_goes_from_a_key_over_its_plan_to_the_value_that_was_read_back()
     assert_eq!(machine.sent(), "nvmlDeviceSetPowerManagementLimit 0 250000\n");
     // kgtop goes on: the collector reads it too.
     pty.keys("\x1b");
-    pty.wait_for("the new limit among the readings", |screen| screen.contains("/250 W"));
+    pty.wait_for("the new limit among the readings", |screen| {
+        screen.contains("/250 W") && !screen.contains("Done: power limit")
+    });
     pty.keys("u");
     pty.wait_for("the plan to undo it", |screen| screen.contains("250 W → 700 W"));
     pty.wait_for("the question", |screen| screen.contains(GO_ON));
@@ -161,7 +150,7 @@ fn a_reset_finds_the_gpu_free_of_the_collector_which_comes_back_after_it() {
     let mut pty = screen(&machine, &[], &[]);
     pty.keys("a");
     pty.wait_for("the list", |screen| screen.contains("› Power limit…"));
-    choose(&mut pty, "Reset the GPU");
+    choose(&mut pty, "G", "Reset the GPU");
     pty.wait_for("the question", |screen| screen.contains("Type 00:06 and Enter to go on"));
     type_slowly(&mut pty, "00:06");
     pty.keys("\r");
@@ -254,7 +243,7 @@ fn what_cannot_be_taken_back_is_confirmed_by_typing_the_bus() {
     let mut pty = screen(&machine, &[], &[]);
     pty.keys("a");
     pty.wait_for("the list", |screen| screen.contains("› Power limit…"));
-    choose(&mut pty, "Clear the volatile ECC counters");
+    choose(&mut pty, "Gkk", "Clear the volatile ECC counters");
     pty.wait_for("the question", |screen| screen.contains("Type 00:06 and Enter to go on"));
     type_slowly(&mut pty, "y");
     pty.keys("\r");
@@ -320,4 +309,84 @@ fn read_only_has_no_actions() {
         assert!(!help.contains("can be done"), "{help}");
     }
     assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn a_process_that_is_not_proven_to_be_on_the_gpu_is_sent_nothing() {
+    let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = child.id();
+    // The driver names a PID of this machine whose process has no GPU open: as a host's PID does in a container.
+    let process = format!(
+        "[[process]]\npid = {pid}\nname = \"python\"\nuser = \"ann\"\ncommand = [\"python\"]\ngpus = [0]\n\
+         memory_mib = 1000\n"
+    );
+    let machine = Machine::new(&process);
+    let mut command = Command::new("setsid");
+    command
+        .arg("--ctty")
+        .arg(env!("CARGO_BIN_EXE_kgtop"))
+        .arg("--nvml-lib")
+        .arg(stand_in::stand_in_library())
+        .args(["--interval", "0.3", "--tab", "2"])
+        .env("KGTOP_STAND_IN", machine.path("scenario.toml"))
+        .env_remove("KGTOP_READ_ONLY");
+    let mut pty = Pty::spawn(command, 120, 40, &[]);
+    let row = pid.to_string();
+    pty.wait_for("the process", |screen| screen.contains(&row) && screen.contains("actions"));
+    pty.keys("a");
+    pty.wait_for("its list", |screen| screen.contains("› Send SIGTERM"));
+    pty.keys("jj");
+    pty.wait_for("the kill", |screen| screen.contains("› Send SIGKILL"));
+    pty.keys("\r");
+    let plan = pty.wait_for("the refusal", |screen| screen.contains("✗ refused: "));
+    assert!(plan.contains(&format!("kill -s KILL {pid}")) && !plan.contains("Go on?"), "{plan}");
+    pty.keys(&format!("{pid}\r"));
+    pty.wait_for("the plan to close", |screen| !screen.contains("✗ refused: "));
+    assert!(child.try_wait().unwrap().is_none(), "it was signalled");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A click into the footer, as a terminal sends it.
+const CLOSE: &str = "\x1b[<0;1;40M";
+
+#[test]
+fn keys_pastes_and_clicks_in_heaps_tell_the_driver_nothing() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new("");
+    let mut pty = screen(&machine, &[], &[]);
+    // Each heap is there at once, and so none of it can follow from what was seen. `q` alone would end it.
+    let heaps = [
+        "a\r250\ryyyy\r",
+        "yy\r",
+        "\x1b[200~y\r\x1b[201~yy",
+        "aj\ry\ry\r",
+        "\x1b[<0;60;20M\x1b[<0;60;20my\r",
+        "uy\ry\r",
+        "aGk\r00:06\r",
+        "00:06\r",
+        "\x1b[A\x1b[Ba\rdefault\ry\ny",
+        "2ay\r1ay\r",
+        "a\r80%\r\r\r\ryy\r",
+    ];
+    let mut dice = 7_usize;
+    for _ in 0..60 {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Now and then a click beside the window closes it first.
+        let close = if dice >> 63 == 0 { CLOSE } else { "" };
+        pty.keys(&format!("{close}{}", heaps[(dice >> 33) % heaps.len()]));
+    }
+    // A click beside it closes the window that is left, and the tab that follows says that all before was taken.
+    pty.keys(CLOSE);
+    pty.keys("3");
+    pty.wait_for("the tab that no heap shows", |screen| screen.contains("GPU0"));
+    assert_eq!(machine.sent(), "");
+    pty.keys("1");
+    plan_power_limit(&mut pty, "250");
+    pty.wait_for("the question", |screen| screen.contains(GO_ON));
+    pty.keys("y");
+    pty.wait_for("the one change that was confirmed", |screen| screen.contains("done: read back: 250 W"));
+    assert_eq!(machine.sent(), "nvmlDeviceSetPowerManagementLimit 0 250000\n");
 }

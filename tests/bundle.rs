@@ -72,10 +72,12 @@ fn a_bundle_of_an_incident_has_everything_and_is_for_its_owner_alone() {
         assert!(text("README.txt").contains(name), "{name} is not in the list");
     }
     assert!(text("findings.txt").contains("critical  GPU 4 is lost"), "{}", text("findings.txt"));
+    // What the log tells raises its finding on the screen as well.
+    assert!(text("findings.txt").contains("(contained_ecc)"));
     assert!(text("events.txt").contains("Xid 94") && text("events.txt").contains("Xid 79"));
     let snapshot: serde_json::Value = serde_json::from_slice(&members["snapshot.json"]).unwrap();
     assert_eq!(snapshot["gpus"].as_array().unwrap().len(), 8);
-    assert_eq!(snapshot["topology"]["matrix"].as_array().unwrap().len(), 8);
+    assert_eq!(snapshot["topology"]["matrix"].as_array().unwrap().len(), 16, "eight GPUs and eight cards");
     let hour = text("history.csv");
     assert!(hour.lines().count() > 8 * 200, "{} rows", hour.lines().count());
     let columns = hour.lines().next().unwrap().split(',').count();

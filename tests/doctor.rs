@@ -16,6 +16,9 @@ mod doctor_tree;
 mod stand_in;
 
 use doctor_tree::{AUDIO, AUDIT, DRIVER, GPU, KERNEL, Tree};
+use kgtop::model::{Deriver, Grouped, Inventory, Record, Sample};
+use kgtop::units::Mono;
+use proptest::prelude::*;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
@@ -451,4 +454,83 @@ fn a_driver_file_that_hangs_is_named_and_the_rest_is_judged() {
     assert_eq!(report.told(), ["module_loaded"], "{:#}", report.json);
     assert!(report.check("module_loaded").to_string().contains("/proc/driver/nvidia"));
     assert_eq!(report.check("selinux_labels")["outcome"], "pass");
+}
+
+/// Text as files have it: words that the checks look for, broken in every way.
+fn hostile_line() -> impl Strategy<Value = String> {
+    let words = [
+        "nvidia",
+        "/dev/nvidia",
+        "libcuda.so.",
+        ".so.",
+        "audit(",
+        "denied",
+        "avc:",
+        "scontext=",
+        "size=",
+        "Uid:",
+        "kernel-",
+        "CUDA_VISIBLE_DEVICES=",
+        "0x",
+        "ACSCtl 0x",
+        "195",
+        "580.",
+        "::",
+        "\t",
+        " ",
+        "é🦀",
+        "\u{0}",
+        "Max locked memory",
+        "SELINUXTYPE=",
+        "NVRM version: ",
+        "99999999999999999999",
+        "-1",
+        "[",
+        "\"",
+    ];
+    prop::collection::vec(
+        prop_oneof![prop::sample::select(words.to_vec()).prop_map(str::to_owned), ".{0,6}"],
+        0..8,
+    )
+    .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A stream from another machine may say anything; the checks judge it, and none of them breaks.
+    #[test]
+    fn whatever_the_files_say_the_checks_hold(
+        texts in prop::collection::vec(prop::collection::vec(hostile_line(), 0..4), 80),
+        modes in prop::collection::vec(any::<u32>(), 80),
+    ) {
+        let directory = Tree::healthy().write();
+        let root = kgtop::sources::root::Root::open(directory.path()).unwrap();
+        let mut files = None;
+        kgtop::sources::doctor::scan(&root, &mut |found| files = Some(found));
+        let mut files = files.unwrap();
+        for ((file, lines), mode) in files.files.iter_mut().zip(texts.iter().cycle()).zip(modes.iter().cycle()) {
+            file.lines = Ok((1..).zip(lines).map(|(number, line)| (number, line.as_str().into())).collect());
+            if file.names.is_ok() {
+                file.names = Ok(lines.iter().map(|line| line.as_str().into()).collect());
+            }
+            file.mode = Ok(*mode);
+            if let Some(line) = lines.first() {
+                file.link = Ok(line.as_str().into());
+                file.label = Ok(line.as_str().into());
+            }
+        }
+        let mut fold = Deriver::new();
+        fold.push(Record::Inventory(Box::new(Inventory { pci: kgtop::sources::pci::scan(&root), ..Inventory::default() })));
+        let sample = Sample {
+            host_files: Some(Grouped { at: Mono(1), value: files }),
+            mono: Mono(2),
+            ..Sample::default()
+        };
+        let snapshot = fold.push(Record::Sample(Box::new(sample))).unwrap();
+        let examined = kgtop::analysis::doctor::examine_snapshot(&snapshot, &[]);
+        prop_assert!(examined.len() > 30);
+        let text = kgtop::report::doctor_text(&snapshot, &examined);
+        prop_assert!(!text.contains('\0'), "a control character reaches the terminal");
+    }
 }

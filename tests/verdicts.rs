@@ -12,6 +12,8 @@
 
 #[path = "verdicts/bench.rs"]
 mod bench;
+#[path = "verdicts/blame.rs"]
+mod blame;
 #[path = "verdicts/quiet.rs"]
 mod quiet;
 #[path = "verdicts/rules.rs"]

@@ -129,7 +129,59 @@ fn a_reset_is_refused_for_every_holder_and_where_nobody_can_be_proven_absent() {
     assert_eq!(refused(&|_, h| h.in_container = true), [RefusalKind::Container]);
     assert_eq!(refused(&|_, h| h.proc_partial = Some("hidepid".into())), [RefusalKind::ProcPartial]);
     assert_eq!(refused(&|_, h| h.drm_loaded = true), [RefusalKind::Held]);
-    assert_eq!(refused(&|g, _| g.recovery_action = Ok(2)), [RefusalKind::WrongRemedy]);
+    for action in [2, 3, 5, 6, 7] {
+        assert_eq!(refused(&|g, _| g.recovery_action = Ok(action)), [RefusalKind::WrongRemedy], "{action}");
+    }
+    for action in [0, 1, 4] {
+        assert_eq!(refused(&|g, _| g.recovery_action = Ok(action)), [], "{action}");
+    }
+    assert_eq!(refused(&|g, _| g.state = GpuState::Lost), [RefusalKind::Lost]);
+    assert_eq!(refused(&|g, _| g.display_attached = Ok(true)), [RefusalKind::Held]);
+    assert_eq!(refused(&|g, _| g.virtualization = Ok(3)), [RefusalKind::Held]);
+}
+
+#[test]
+fn peers_over_nvlink_come_along_where_their_generation_needs_it() {
+    let refused = |architecture: &str, links: (u32, u32), fabric_manager: Option<bool>| {
+        let facts = GpuFacts { architecture: Ok(architecture.into()), nvlinks: links, ..gpu() };
+        let host = HostFacts {
+            fabric_manager,
+            // Where it helps, it is no obstacle either.
+            open_by: Some(if fabric_manager == Some(true) {
+                vec![(9, "nv-fabricmanage".into())]
+            } else {
+                vec![]
+            }),
+            ..host()
+        };
+        kinds(&plan_gpu(&facts, &host, Change::Reset, Mono(1)))
+    };
+    assert_eq!(refused("Volta", (6, 0), Some(false)), [RefusalKind::WrongRemedy]);
+    assert_eq!(refused("Volta", (0, 0), Some(false)), []);
+    assert_eq!(refused("Ampere", (4, 0), Some(false)), []);
+    assert_eq!(refused("Ampere", (12, 12), Some(false)), [RefusalKind::WrongRemedy]);
+    assert_eq!(refused("Ampere", (12, 12), None), [RefusalKind::WrongRemedy]);
+    assert_eq!(refused("Ampere", (12, 12), Some(true)), []);
+    assert_eq!(refused("Hopper", (18, 18), Some(false)), []);
+    // From Hopper on it is a holder like any other.
+    assert_eq!(refused("Hopper", (18, 18), Some(true)), [RefusalKind::Held]);
+    let unknown = GpuFacts { architecture: Err(Absence::NoPermission), nvlinks: (4, 0), ..gpu() };
+    assert_eq!(kinds(&plan_gpu(&unknown, &host(), Change::Reset, Mono(1))), [RefusalKind::Unread]);
+}
+
+#[test]
+fn a_last_resort_has_the_whole_preflight_of_a_reset() {
+    let last = |remedy| Change::LastResort { remedy };
+    for remedy in [Remedy::PciRescan, Remedy::DriverRebind] {
+        let plan = |facts: &GpuFacts, host: &HostFacts| kinds(&plan_gpu(facts, host, last(remedy), Mono(1)));
+        assert_eq!(plan(&gpu(), &host()), []);
+        assert_eq!(plan(&GpuFacts { state: GpuState::Lost, ..gpu() }, &host()), [RefusalKind::Lost]);
+        assert_eq!(plan(&GpuFacts { recovery_action: Ok(2), ..gpu() }, &host()), [RefusalKind::WrongRemedy]);
+        let held = HostFacts { open_by: Some(vec![(5, "nvtop".into())]), ..host() };
+        assert_eq!(plan(&gpu(), &held), [RefusalKind::Held]);
+        let partial = HostFacts { proc_partial: Some("hidepid".into()), ..host() };
+        assert_eq!(plan(&gpu(), &partial), [RefusalKind::ProcPartial]);
+    }
 }
 
 #[test]

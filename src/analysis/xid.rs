@@ -100,6 +100,17 @@ const SOFTWARE: u32 = 0x8000_0000;
 const REASON_SHIFT: u32 = 20;
 const REASON_MASK: u32 = 0x3f;
 
+/// NVIDIA's two action words in a sentence; `-` is a word that the catalogue leaves out.
+#[must_use]
+pub fn actions_text(immediate: &str, investigatory: &str) -> String {
+    match (immediate, investigatory) {
+        ("-", "-") => "no action listed".to_owned(),
+        ("-", later) => format!("{later} to investigate"),
+        (now, "-") => format!("{now} at once"),
+        (now, later) => format!("{now} at once, {later} to investigate"),
+    }
+}
+
 /// What an operator does for one of NVIDIA's action words.
 #[must_use]
 pub fn action_advice(action: &str) -> Option<&'static str> {

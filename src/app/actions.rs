@@ -9,18 +9,20 @@ mod confirm;
 mod menu;
 mod plan;
 mod run;
+mod undo;
 
 pub use ask::{Ask, Question};
 pub use authority::{Confirmed, LocalAuthority};
 pub use menu::{Entry, List, Menu, Then};
 pub use plan::{PlanView, Preflight, Wanted};
 pub use run::Run;
+pub use undo::Undo;
 
 pub(super) use plan::{review, take_preflight};
 pub(super) use run::{ended, progress};
+pub(super) use undo::take_undoables;
 
 use super::{Effect, Motion, Overlay, State, Tab};
-use crate::actions::Change;
 use crate::model::{GpuId, ProcessKey};
 use crate::units::Mono;
 
@@ -50,15 +52,6 @@ pub struct ActionsState {
     undo: Vec<Undo>,
     /// The GPU whose last change is to be planned back as soon as the log has been read.
     undo_wanted: Option<GpuId>,
-}
-
-/// A change that was made, and what takes it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undo {
-    /// Of what.
-    pub(crate) subject: Subject,
-    /// What takes it back.
-    pub(crate) change: Change,
 }
 
 /// What the operator can want.
@@ -182,7 +175,7 @@ pub(super) fn update(state: &mut State, intent: Intent) -> Vec<Effect> {
     }
     match intent {
         Intent::Open => return open(state),
-        Intent::Undo => return undo(state),
+        Intent::Undo => return undo::begin(state),
         Intent::Move(motion) => menu::select(state, |selected, count| motion.apply(selected, count)),
         Intent::Select(place) => menu::select(state, |_, _| place),
         Intent::Choose => return menu::choose(state),
@@ -236,59 +229,6 @@ fn open(state: &mut State) -> Vec<Effect> {
     match subject {
         Subject::Gpu(gpu) => vec![Effect::ReadUndoables(gpu)],
         Subject::Process(_) => Vec::new(),
-    }
-}
-
-fn undo(state: &mut State) -> Vec<Effect> {
-    // From the window of a run it is what ran that is taken back.
-    let subject = match (&state.overlay, state.run()) {
-        (Overlay::Progress { .. }, Some(run)) => Some(run.subject.clone()),
-        _ => state.subject(),
-    };
-    match subject {
-        Some(Subject::Gpu(gpu)) => {
-            state.actions.undo_wanted = Some(gpu.clone());
-            vec![Effect::ReadUndoables(gpu)]
-        }
-        Some(process) => undo_last(state, &process),
-        None => Vec::new(),
-    }
-}
-
-/// Plans the last change of `subject` back.
-fn undo_last(state: &mut State, subject: &Subject) -> Vec<Effect> {
-    let last = state.undoable(subject).next_back().cloned();
-    match last {
-        Some(undo) => plan::begin(state, undo.subject, undo.change),
-        None => {
-            state.notice = Some("nothing was changed here that could be undone".into());
-            Vec::new()
-        }
-    }
-}
-
-/// What the audit log says of a GPU came.
-pub(super) fn take_undoables(state: &mut State, gpu: &GpuId, changes: Vec<Change>) -> Vec<Effect> {
-    if state.authority().is_none() {
-        return Vec::new();
-    }
-    let subject = Subject::Gpu(gpu.clone());
-    state.actions.undo.retain(|undo| undo.subject != subject);
-    state.actions.undo.extend(changes.into_iter().map(|change| Undo { subject: subject.clone(), change }));
-    if state.actions.undo_wanted.as_ref() == Some(gpu) {
-        state.actions.undo_wanted = None;
-        // Whoever opened something else meanwhile has other things in mind.
-        if matches!(state.overlay, Overlay::None | Overlay::Progress { .. }) {
-            return undo_last(state, &subject);
-        }
-    }
-    Vec::new()
-}
-
-impl State {
-    /// The last change of each setting of `subject`, with what takes it back; the newest last.
-    pub(crate) fn undoable<'a>(&'a self, subject: &'a Subject) -> impl DoubleEndedIterator<Item = &'a Undo> {
-        self.actions.undo.iter().filter(move |undo| undo.subject == *subject)
     }
 }
 

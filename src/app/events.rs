@@ -3,6 +3,7 @@
 use super::{Effect, Motion, Overlay, State};
 use crate::analysis::Severity;
 use crate::analysis::events::{EventLog, Incident};
+use crate::analysis::xid;
 use crate::model::Gpu;
 
 /// State of the tab.
@@ -134,12 +135,12 @@ fn raw_lines(incident: &Incident) -> Vec<String> {
         lines.push(format!("reported {} times", incident.count));
     }
     for (code, count) in &incident.consequences {
-        let what = crate::analysis::xid::xid(*code).map_or("", |entry| entry.meaning);
+        let what = xid::xid(*code).map_or("", |entry| entry.meaning);
         lines.push(format!("followed by Xid {code} × {count}: {what}"));
     }
     lines.push(format!("what to do: {}", incident.advice));
     if let Some((immediate, investigatory)) = incident.actions {
-        lines.push(format!("NVIDIA: {immediate} at once, {investigatory} to investigate"));
+        lines.push(format!("NVIDIA: {}", xid::actions_text(immediate, investigatory)));
     }
     lines.push(String::new());
     lines.push("as it was logged:".into());

@@ -106,7 +106,7 @@ fn one(out: &mut String, incident: &Incident) {
         let _ = writeln!(out, "    what to do: {}", incident.advice);
     }
     if let Some((immediate, investigatory)) = incident.actions {
-        let _ = writeln!(out, "    NVIDIA: {immediate}, then {investigatory}");
+        let _ = writeln!(out, "    NVIDIA: {}", xid::actions_text(immediate, investigatory));
     }
     for line in &incident.raw {
         let _ = writeln!(out, "    | {}", clean(line));
@@ -125,15 +125,14 @@ pub fn explain_xid(entry: &Entry) -> String {
         ""
     };
     format!(
-        "Xid {}  {}\nmeaning:       {}.\nseverity:      {}{application}\nwhat to do:    {}\nNVIDIA says:   {} at once, {} to \
-         investigate\nsource:        {}\n",
+        "Xid {}  {}\nmeaning:       {}.\nseverity:      {}{application}\nwhat to do:    {}\nNVIDIA says:   {}\n\
+         source:        {}\n",
         entry.code,
         entry.mnemonic,
         entry.meaning,
         entry.severity.name(),
         entry.advice,
-        entry.immediate,
-        entry.investigatory,
+        xid::actions_text(entry.immediate, entry.investigatory),
         entry.source,
     )
 }

@@ -5,21 +5,21 @@ use crate::model::{History, Metric, Snapshot};
 use crate::units::Wall;
 use std::fmt::Write as _;
 
-/// Columns in the order of [`Metric::ALL`].
-const COLUMNS: [&str; 13] = [
-    "utilization_percent",
-    "sm_percent",
-    "tensor_percent",
-    "dram_percent",
-    "memory_used_gib",
-    "power_watts",
-    "temperature_celsius",
-    "memory_temperature_celsius",
-    "sm_mhz",
-    "pcie_rx_bytes_per_second",
-    "pcie_tx_bytes_per_second",
-    "nvlink_rx_bytes_per_second",
-    "nvlink_tx_bytes_per_second",
+/// What a GPU has, and the column's name.
+const COLUMNS: [(Metric, &str); 13] = [
+    (Metric::Utilization, "utilization_percent"),
+    (Metric::Sm, "sm_percent"),
+    (Metric::Tensor, "tensor_percent"),
+    (Metric::Dram, "dram_percent"),
+    (Metric::Memory, "memory_used_gib"),
+    (Metric::Power, "power_watts"),
+    (Metric::Temperature, "temperature_celsius"),
+    (Metric::MemoryTemperature, "memory_temperature_celsius"),
+    (Metric::SmClock, "sm_mhz"),
+    (Metric::PcieRx, "pcie_rx_bytes_per_second"),
+    (Metric::PcieTx, "pcie_tx_bytes_per_second"),
+    (Metric::NvlinkRx, "nvlink_rx_bytes_per_second"),
+    (Metric::NvlinkTx, "nvlink_tx_bytes_per_second"),
 ];
 
 /// The last hour up to `snapshot`: the mean of each second; a cell is empty where nothing was read. The last two
@@ -28,7 +28,8 @@ pub fn history_csv<'a>(
     snapshot: &Snapshot,
     history: impl Fn(&crate::model::GpuId) -> Option<&'a History>,
 ) -> String {
-    let mut out = format!("time,gpu,{},clock_events_any,clock_events_all\n", COLUMNS.join(","));
+    let mut out =
+        format!("time,gpu,{},clock_events_any,clock_events_all\n", COLUMNS.map(|(_, name)| name).join(","));
     let last = snapshot.mono.seconds();
     let first = last.saturating_sub(crate::model::HISTORY_SECONDS as u64);
     for second in first..=last {
@@ -45,7 +46,7 @@ pub fn history_csv<'a>(
 }
 
 fn row(out: &mut String, history: &History, second: u64, wall: Wall, gpu: &str) {
-    let values = Metric::ALL.map(|metric| history.at(metric, second));
+    let values = COLUMNS.map(|(metric, _)| history.at(metric, second));
     let events = history.clock_events(second);
     if events.is_none() && values.iter().all(crate::model::Bucket::is_empty) {
         return;

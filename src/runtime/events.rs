@@ -136,7 +136,11 @@ pub(super) fn explain(subject: Subject, code: &str) -> Result<ExitCode> {
     let text = match subject {
         Subject::Xid => match xid::xid(number()?) {
             Some(entry) => report::explain_xid(entry),
-            None => bail!("Xid {code} is not in the catalogue, which ends at {}", xid::LAST),
+            None => bail!(
+                "Xid {code} is not in kgtop's catalogue, which goes from 1 to {}: if the driver is newer than kgtop, \
+                 see NVIDIA's Xid catalog",
+                xid::LAST
+            ),
         },
         Subject::Sxid => {
             let number = number()?;

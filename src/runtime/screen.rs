@@ -1,7 +1,9 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
+use super::clipboard::copy;
 use super::feed::{Command, Feed, FeedEvent};
 use super::hands::{Hands, HandsEvent};
+use super::keyboard::{next, ready};
 use super::log::Log;
 use super::{bundle, demo};
 use crate::app::{Effect, Message, Settings, State, update};
@@ -11,10 +13,7 @@ use crate::units::{Clock, Mono};
 use color_eyre::eyre::{Context, Result};
 use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use futures_core::Stream;
 use ratatui::layout::Rect;
-use std::io::Write;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -308,52 +307,6 @@ fn away(guard: &Guard, screen: &mut Screen, body: impl FnOnce()) -> Result<()> {
     Ok(())
 }
 
-/// Copies text to the clipboard of the terminal's side (OSC 52), which works through SSH and tmux.
-fn copy(text: &str) {
-    let mut out = std::io::stdout();
-    // A terminal that does not know it ignores it.
-    let _ignored = write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()));
-    let _ignored = out.flush();
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut word = [0_u8; 4];
-        for (to, from) in word.iter_mut().skip(1).zip(chunk) {
-            *to = *from;
-        }
-        let bits = u32::from_be_bytes(word);
-        for position in 0..4_usize {
-            let index = (bits >> (18 - 6 * position)) & 0x3f;
-            let letter = ALPHABET.get(index as usize).copied().unwrap_or(b'=');
-            text.push(if position <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
-/// The next event of the terminal, or the one that was looked at already; `None` when the terminal is gone.
-async fn next(input: &mut EventStream, ahead: &mut Option<Event>) -> Option<std::io::Result<Event>> {
-    if let Some(event) = ahead.take() {
-        return Some(Ok(event));
-    }
-    std::future::poll_fn(|context| Pin::new(&mut *input).poll_next(context)).await
-}
-
-/// The next event of the terminal, if it is there already. An error is met again by [`next`].
-async fn ready(input: &mut EventStream) -> Option<Event> {
-    let event = std::future::poll_fn(|context| {
-        std::task::Poll::Ready(match Pin::new(&mut *input).poll_next(context) {
-            std::task::Poll::Ready(event) => event,
-            std::task::Poll::Pending => None,
-        })
-    });
-    event.await.and_then(Result::ok)
-}
-
 /// What comes next from what was begun; never, where nothing can be.
 async fn from(hands: &mut Option<Hands>) -> HandsEvent {
     let event = match hands {
@@ -363,18 +316,5 @@ async fn from(hands: &mut Option<Hands>) -> HandsEvent {
     match event {
         Some(event) => event,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_of_the_rfc() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-        for (plain, coded) in cases {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
     }
 }

@@ -35,6 +35,7 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
     if let Some(overlay) = layout.overlay {
         return match motion {
             Some(motion) => Some(Message::MoveOverlay { motion, last: 0 }),
+            None if click && overlay.contains(position) => overlays::hit(state, overlay, position),
             // A click beside a window closes it.
             None => (click && !overlay.contains(position)).then_some(Message::CloseOverlay),
         };

@@ -44,6 +44,20 @@ pub(super) struct Binding {
     pub(super) message: fn() -> Message,
 }
 
+/// An entry of a tab's table: how its intents become messages, keys, label, word for the footer, help, intent.
+macro_rules! bind {
+    ($message:path, $keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
+        $crate::ui::keys::Binding {
+            keys: &$keys,
+            label: $label,
+            short: $short,
+            help: $help,
+            message: || $message($intent),
+        }
+    };
+}
+pub(super) use bind;
+
 /// Where a table of keys holds.
 pub(super) struct Context {
     /// Its name, for the help.

@@ -13,8 +13,9 @@ use super::tabs::first_row;
 use super::theme::Role;
 use super::widgets::{Pen, width};
 use super::words;
-use crate::app::{Overlay, State};
-use ratatui::layout::Rect;
+use crate::app::actions::Intent;
+use crate::app::{Message, Overlay, State};
+use ratatui::layout::{Position, Rect};
 
 /// A line of an overlay: pieces of text with their roles.
 type Line = Vec<(String, Role)>;
@@ -76,6 +77,19 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
             wrapped.map(|line| vec![(line, Role::Text)]).collect()
         }
     }
+}
+
+/// What a click in the overlay means: it selects an entry of a list, and takes the one that is selected. Nothing is
+/// ever confirmed by it.
+pub(super) fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
+    let Overlay::Actions(menu) = &state.overlay else { return None };
+    let columns = area.width.saturating_sub(4);
+    let count = lines(state, columns).len();
+    let row = usize::from(position.y.checked_sub(area.y + 1)?);
+    let room = room(state, area, columns);
+    let place = first_row(menu.selected, count, room) + row;
+    let intent = if place == menu.selected { Intent::Choose } else { Intent::Select(place) };
+    (row < room && place < count).then_some(Message::Actions(intent))
 }
 
 /// Draws the overlay.

@@ -22,7 +22,7 @@ pub(crate) struct Told {
 pub(crate) struct Bench {
     deriver: Deriver,
     judge: Judge,
-    log: EventLog,
+    pub(crate) log: EventLog,
     latest: Option<Snapshot>,
     pub(crate) told: Vec<Told>,
 }
@@ -33,6 +33,7 @@ impl Bench {
             self.log.push(event, self.latest.as_ref());
         }
         let Some(snapshot) = self.deriver.push(record) else { return };
+        self.log.refresh(&snapshot);
         let incidents: Vec<&Incident> = self.log.incidents().collect();
         let verdicts = self.judge.push_with(&snapshot, &incidents);
         let index = |verdict: &Verdict| verdict.gpu.as_ref().and_then(|id| snapshot.gpu(id)?.index());

@@ -22,6 +22,9 @@ const OTHER_REMEDIES: [(u32, &str); 5] = [
     (7, "the driver asks for a reboot of the whole system: a reset does not repair this"),
 ];
 
+/// `NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU` and `_HOST_VSGA`.
+const VGPU_HOST: [u32; 2] = [3, 4];
+
 /// Architectures whose GPUs on direct NVLinks must be reset together.
 const BEFORE_AMPERE: [&str; 5] = ["Kepler", "Maxwell", "Pascal", "Volta", "Turing"];
 
@@ -36,6 +39,12 @@ pub(super) fn reset(gpu: &GpuFacts, host: &HostFacts, found: &mut Vec<Refusal>) 
     let asked = known(&gpu.recovery_action);
     if let Some((_, reason)) = OTHER_REMEDIES.iter().find(|(action, _)| Some(*action) == asked) {
         found.push(refusal(RefusalKind::WrongRemedy, *reason));
+    }
+    if known(&gpu.virtualization).is_some_and(|mode| VGPU_HOST.contains(&mode)) {
+        found.push(refusal(
+            RefusalKind::Held,
+            "the GPU is shared out to virtual machines: shut those down and end its vGPU mode first",
+        ));
     }
     peers(gpu, host, found);
     holders(gpu, host, found);

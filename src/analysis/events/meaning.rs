@@ -167,12 +167,12 @@ fn other(event: &Event<'_>) -> Meaning {
         ),
         Kind::Aer if event.corrected => (
             Severity::Info,
-            with_message("Corrected PCIe error", event.message),
+            with_message("Corrected PCIe error", &bus_layer(event.message)),
             "Corrected errors cost bandwidth only. If they go on: check slot, riser and cable.",
         ),
         Kind::Aer => (
             if fatal { Severity::Critical } else { Severity::Warning },
-            with_message("Uncorrected PCIe error", event.message),
+            with_message("Uncorrected PCIe error", &bus_layer(event.message)),
             "Look for an Xid of the same GPU. Check slot, riser and cable; drain the node if it repeats.",
         ),
         Kind::OomKill => (
@@ -221,6 +221,11 @@ fn other(event: &Event<'_>) -> Meaning {
         Kind::Action | Kind::Xid | Kind::Sxid => (Severity::Info, event.message.to_owned(), ""),
     };
     Meaning { severity, summary, advice: advice.into(), actions: None }
+}
+
+/// `Physical Layer (Receiver ID)` of what AER prints: the severity is told already.
+fn bus_layer(message: &str) -> String {
+    message.split_once("type=").map_or_else(|| message.to_owned(), |(_, layer)| layer.replace(", (", " ("))
 }
 
 fn with_message(what: &str, message: &str) -> String {

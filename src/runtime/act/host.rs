@@ -157,6 +157,36 @@ mod tests {
     }
 
     #[test]
+    fn kgtops_own_collector_is_told_from_another_monitor() {
+        let directory = tempfile::tempdir().unwrap();
+        let process = |pid: u32, parent: u32, program: &str| {
+            let own = directory.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&own).unwrap();
+            std::fs::write(own.join("status"), format!("Name:\tx\nPPid:\t{parent}\n")).unwrap();
+            symlink(program, own.join("exe")).unwrap();
+        };
+        // A screen (500) with its collector (600), a sudo (501) and this process; a shell (400) began the screen.
+        let me = std::process::id();
+        process(400, 1, "/bin/bash");
+        process(500, 400, "/opt/kgtop");
+        process(600, 500, "/opt/kgtop");
+        process(501, 500, "/usr/bin/sudo");
+        process(me, 501, "/opt/kgtop");
+        // Another screen of the same shell with its own collector, and another program of this one's.
+        process(510, 400, "/opt/kgtop");
+        process(610, 510, "/opt/kgtop");
+        process(620, 500, "/usr/bin/python3");
+        std::fs::create_dir_all(directory.path().join("proc/self")).unwrap();
+        symlink("/opt/kgtop", directory.path().join("proc/self/exe")).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let own = |pid: u32| {
+            let holder = Holder { pid, parent: parent_of(&root, pid), name: "x".into(), files: Vec::new() };
+            is_own(&root, &holder)
+        };
+        assert_eq!([600, 610, 620].map(own), [true, false, false]);
+    }
+
+    #[test]
     fn a_number_that_names_another_local_process_proves_nothing() {
         let (_kept, root, start) = machine("42", "/dev/null");
         assert_eq!(prove(&root, DEVICE_FILES, 42, start), Err(NotProven::NoDevice(42)));

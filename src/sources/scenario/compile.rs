@@ -19,7 +19,7 @@ const LEAST_INTERVAL: f64 = 0.1;
 /// Longest timeline: a day.
 const LONGEST: f64 = 86_400.0;
 /// Most RDMA cards of a rig.
-const MOST_NICS: u32 = 64;
+const MOST_NICS: u32 = 32;
 /// Most GPUs of a rig.
 const MOST_GPUS: usize = 64;
 /// A process's age at the start where the scenario does not say.

@@ -1,7 +1,7 @@
 //! The keys of actions. Where nothing can be acted on, none of them is there.
 
 use super::table::scroll;
-use super::{Binding, Context, ch, ctrl, key};
+use super::{Binding, Context, bind, ch, ctrl, key};
 use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
 use crossterm::event::KeyCode;
@@ -48,20 +48,7 @@ pub(super) fn types_text(state: &State) -> bool {
     }
 }
 
-/// An entry of a table: keys, label, footer, help, intent.
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Actions($intent),
-        }
-    };
-}
-
-/// The same with any message.
+/// An entry with any message.
 macro_rules! send {
     ($keys:expr, $label:literal, $short:literal, $help:literal, $message:expr) => {
         Binding { keys: &$keys, label: $label, short: $short, help: $help, message: || $message }
@@ -71,28 +58,78 @@ macro_rules! send {
 pub(super) static OPEN: Context = Context {
     name: "Actions, on the tabs of GPUs and processes",
     bindings: &[
-        bind!([ch('a')], "a", "actions", "what can be done to what is selected", Intent::Open),
-        bind!([ch('u')], "u", "", "plan to undo the last change of what is selected", Intent::Undo),
-        bind!([ch('A')], "A", "", "how the last action went", Intent::ShowRun),
+        bind!(
+            Message::Actions,
+            [ch('a')],
+            "a",
+            "actions",
+            "what can be done to what is selected",
+            Intent::Open
+        ),
+        bind!(
+            Message::Actions,
+            [ch('u')],
+            "u",
+            "",
+            "plan to undo the last change of what is selected",
+            Intent::Undo
+        ),
+        bind!(Message::Actions, [ch('A')], "A", "", "how the last action went", Intent::ShowRun),
     ],
 };
 
 static LIST: Context = Context {
     name: "In the list of actions",
     bindings: &[
-        bind!([key(KeyCode::Enter)], "Enter", "choose", "take the selected entry", Intent::Choose),
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↑↓", "select", "down (also j)", Intent::Move(Motion::Next)),
-        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
         bind!(
+            Message::Actions,
+            [key(KeyCode::Enter)],
+            "Enter",
+            "choose",
+            "take the selected entry",
+            Intent::Choose
+        ),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::Down), ch('j')],
+            "↑↓",
+            "select",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(Message::Actions, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Actions,
             [key(KeyCode::Home), ch('g')],
             "Home",
             "",
             "to the first (also g)",
             Intent::Move(Motion::First)
         ),
-        bind!([key(KeyCode::End), ch('G')], "End", "", "to the last (also G)", Intent::Move(Motion::Last)),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the last (also G)",
+            Intent::Move(Motion::Last)
+        ),
         send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
     ],
 };
@@ -101,13 +138,21 @@ static VALUE: Context = Context {
     name: "While a value is typed",
     bindings: &[
         bind!(
+            Message::Actions,
             [key(KeyCode::Enter)],
             "Enter",
             "plan it",
             "show the plan; nothing is sent yet",
             Intent::Accept
         ),
-        bind!([key(KeyCode::Backspace)], "Backspace", "", "remove a character", Intent::Backspace),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::Backspace)],
+            "Backspace",
+            "",
+            "remove a character",
+            Intent::Backspace
+        ),
         send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
     ],
 };
@@ -115,14 +160,22 @@ static VALUE: Context = Context {
 static YES: Context = Context {
     name: "On a plan that can be confirmed",
     bindings: &[
-        bind!([ch('y')], "y", "yes", "yes; where it disturbs somebody Enter has to follow", Intent::Yes),
-        bind!([ch('n')], "n", "no", "no: close it, nothing is sent", Intent::No),
+        bind!(
+            Message::Actions,
+            [ch('y')],
+            "y",
+            "yes",
+            "yes; where it disturbs somebody Enter has to follow",
+            Intent::Yes
+        ),
+        bind!(Message::Actions, [ch('n')], "n", "no", "no: close it, nothing is sent", Intent::No),
     ],
 };
 
 static SUDO: Context = Context {
     name: "On a plan that only root may carry out",
     bindings: &[bind!(
+        Message::Actions,
         [ch('s')],
         "s",
         "sudo",
@@ -135,6 +188,7 @@ static PLAN: Context = Context {
     name: "On a plan",
     bindings: &[
         bind!(
+            Message::Actions,
             [key(KeyCode::Enter)],
             "Enter",
             "",
@@ -142,7 +196,7 @@ static PLAN: Context = Context {
             Intent::Accept
         ),
         send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
-        bind!([ch('c')], "c", "copy", "copy the command", Intent::Copy),
+        bind!(Message::Actions, [ch('c')], "c", "copy", "copy the command", Intent::Copy),
         send!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", scroll(Motion::Previous)),
         send!([key(KeyCode::Down), ch('j')], "↓", "scroll", "down (also j)", scroll(Motion::Next)),
         send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
@@ -156,13 +210,21 @@ static TYPED: Context = Context {
     name: "On a plan that is confirmed by typing its target",
     bindings: &[
         bind!(
+            Message::Actions,
             [key(KeyCode::Enter)],
             "Enter",
             "go on",
             "go on, if what was typed is the target",
             Intent::Accept
         ),
-        bind!([key(KeyCode::Backspace)], "Backspace", "", "remove a character", Intent::Backspace),
+        bind!(
+            Message::Actions,
+            [key(KeyCode::Backspace)],
+            "Backspace",
+            "",
+            "remove a character",
+            Intent::Backspace
+        ),
         send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
         send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
         send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
@@ -173,7 +235,7 @@ static TYPED: Context = Context {
 
 static UNDO: Context = Context {
     name: "When an action has ended",
-    bindings: &[bind!([ch('u')], "u", "undo", "plan to take it back", Intent::Undo)],
+    bindings: &[bind!(Message::Actions, [ch('u')], "u", "undo", "plan to take it back", Intent::Undo)],
 };
 
 static RUN: Context = Context {

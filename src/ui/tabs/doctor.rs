@@ -5,7 +5,7 @@ use super::{View, first_row};
 use crate::analysis::doctor::{Examined, Outcome, Tally};
 use crate::app::doctor::Intent;
 use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
@@ -16,42 +16,74 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Doctor(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Doctor($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Doctor",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
-        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
         bind!(
+            Message::Doctor,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Doctor,
+            [key(KeyCode::Down), ch('j')],
+            "↓",
+            "",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(Message::Doctor, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Doctor,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Doctor,
             [key(KeyCode::Home), ch('g')],
             "Home",
             "",
             "to the first (also g)",
             Intent::Move(Motion::First)
         ),
-        bind!([key(KeyCode::End), ch('G')], "End", "", "to the last (also G)", Intent::Move(Motion::Last)),
         bind!(
+            Message::Doctor,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the last (also G)",
+            Intent::Move(Motion::Last)
+        ),
+        bind!(
+            Message::Doctor,
             [key(KeyCode::Enter)],
             "Enter",
             "in full",
             "everything about the check, with its evidence",
             Intent::ShowDetail
         ),
-        bind!([ch('o')], "o", "order", "the worst first, or from the bottom layer up", Intent::NextOrder),
-        bind!([ch('y')], "y", "copy commands", "copy the commands that repair it", Intent::CopyCommands),
+        bind!(
+            Message::Doctor,
+            [ch('o')],
+            "o",
+            "order",
+            "the worst first, or from the bottom layer up",
+            Intent::NextOrder
+        ),
+        bind!(
+            Message::Doctor,
+            [ch('y')],
+            "y",
+            "copy commands",
+            "copy the commands that repair it",
+            Intent::CopyCommands
+        ),
     ],
 };
 

@@ -2,10 +2,11 @@
 
 use super::{View, first_row};
 use crate::analysis::events::Incident;
+use crate::analysis::xid;
 use crate::app::events::{Filter, Intent};
 use crate::app::{Message, Motion, State};
 use crate::model::SourceState;
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::Pen;
@@ -16,35 +17,60 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Events(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Events($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Events",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
-        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
         bind!(
+            Message::Events,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Events,
+            [key(KeyCode::Down), ch('j')],
+            "↓",
+            "",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(Message::Events, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Events,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Events,
             [key(KeyCode::Home), ch('g')],
             "Home",
             "",
             "to the newest (also g)",
             Intent::Move(Motion::First)
         ),
-        bind!([key(KeyCode::End), ch('G')], "End", "", "to the oldest (also G)", Intent::Move(Motion::Last)),
-        bind!([key(KeyCode::Enter)], "Enter", "raw lines", "everything about it, as logged", Intent::ShowRaw),
         bind!(
+            Message::Events,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the oldest (also G)",
+            Intent::Move(Motion::Last)
+        ),
+        bind!(
+            Message::Events,
+            [key(KeyCode::Enter)],
+            "Enter",
+            "raw lines",
+            "everything about it, as logged",
+            Intent::ShowRaw
+        ),
+        bind!(
+            Message::Events,
             [ch('f')],
             "f",
             "filter",
@@ -209,7 +235,7 @@ fn detail(state: &State, incident: &Incident, area: Rect, pen: &mut Pen<'_>) {
         add(&format!("followed by {}", list.join(", ")), Role::Muted);
     }
     if let Some((immediate, investigatory)) = incident.actions {
-        add(&format!("NVIDIA: {immediate} at once, {investigatory} to investigate"), Role::Muted);
+        add(&format!("NVIDIA: {}", xid::actions_text(immediate, investigatory)), Role::Muted);
     }
     for (y, (text, role)) in (area.y + 1..area.bottom()).zip(&lines) {
         pen.text(area.x + 2, y, columns, text, *role);

@@ -7,7 +7,7 @@ mod overview;
 use super::View;
 use crate::app::gpus::Intent;
 use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::widgets::Pen;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
@@ -18,69 +18,71 @@ pub(super) const VIEW: View =
 static KEYS: Context = Context {
     name: "GPUs",
     bindings: &[
-        Binding {
-            keys: &[key(KeyCode::Up), ch('k')],
-            label: "↑",
-            short: "",
-            help: "previous GPU (also k)",
-            message: || Message::Gpus(Intent::Move(Motion::Previous)),
-        },
-        Binding {
-            keys: &[key(KeyCode::Down), ch('j')],
-            label: "↑↓",
-            short: "GPU",
-            help: "next GPU (also j)",
-            message: || Message::Gpus(Intent::Move(Motion::Next)),
-        },
-        Binding {
-            keys: &[key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
-            label: "Home",
-            short: "",
-            help: "first GPU (also g, PgUp)",
-            message: || Message::Gpus(Intent::Move(Motion::First)),
-        },
-        Binding {
-            keys: &[key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
-            label: "End",
-            short: "",
-            help: "last GPU (also G, PgDn)",
-            message: || Message::Gpus(Intent::Move(Motion::Last)),
-        },
-        Binding {
-            keys: &[ch('w'), ch('l'), key(KeyCode::Right)],
-            label: "w",
-            short: "window",
-            help: "charts over 1, 5, 15 or 60 min, longer (also l, →)",
-            message: || Message::Gpus(Intent::NextWindow),
-        },
-        Binding {
-            keys: &[ch('W'), ch('h'), key(KeyCode::Left)],
-            label: "W",
-            short: "",
-            help: "the same, shorter (also h, ←)",
-            message: || Message::Gpus(Intent::PreviousWindow),
-        },
-        Binding {
-            keys: &[ch('i')],
-            label: "i",
-            short: "details",
-            help: "all that is read of this GPU, or why it is not",
-            message: || Message::Gpus(Intent::ShowDetails),
-        },
-        Binding {
-            keys: &[key(KeyCode::Enter), ch('p')],
-            label: "Enter",
-            short: "its processes",
-            help: "the processes of this GPU (also p)",
-            message: || Message::Gpus(Intent::ShowProcesses),
-        },
-        Binding {
-            keys: &[ch('y')],
-            label: "y",
-            short: "",
-            help: "copy its UUID",
-            message: || Message::Gpus(Intent::CopyUuid),
-        },
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "previous GPU (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::Down), ch('j')],
+            "↑↓",
+            "GPU",
+            "next GPU (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
+            "Home",
+            "",
+            "first GPU (also g, PgUp)",
+            Intent::Move(Motion::First)
+        ),
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
+            "End",
+            "",
+            "last GPU (also G, PgDn)",
+            Intent::Move(Motion::Last)
+        ),
+        bind!(
+            Message::Gpus,
+            [ch('w'), ch('l'), key(KeyCode::Right)],
+            "w",
+            "window",
+            "charts over 1, 5, 15 or 60 min, longer (also l, →)",
+            Intent::NextWindow
+        ),
+        bind!(
+            Message::Gpus,
+            [ch('W'), ch('h'), key(KeyCode::Left)],
+            "W",
+            "",
+            "the same, shorter (also h, ←)",
+            Intent::PreviousWindow
+        ),
+        bind!(
+            Message::Gpus,
+            [ch('i')],
+            "i",
+            "details",
+            "all that is read of this GPU, or why it is not",
+            Intent::ShowDetails
+        ),
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::Enter), ch('p')],
+            "Enter",
+            "its processes",
+            "the processes of this GPU (also p)",
+            Intent::ShowProcesses
+        ),
+        bind!(Message::Gpus, [ch('y')], "y", "", "copy its UUID", Intent::CopyUuid),
     ],
 };
 

@@ -9,7 +9,7 @@ use crate::analysis::limits::{explained, power_headroom};
 use crate::app::gpus::Intent;
 use crate::app::{Message, Motion, State};
 use crate::model::{Absence, Gpu, GpuState, Grouped, Reading, known};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place};
 use crate::ui::words;
@@ -19,24 +19,27 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Gpus(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Gpus($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Limits",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "previous GPU (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↑↓", "GPU", "next GPU (also j)", Intent::Move(Motion::Next)),
         bind!(
+            Message::Gpus,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "previous GPU (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Gpus,
+            [key(KeyCode::Down), ch('j')],
+            "↑↓",
+            "GPU",
+            "next GPU (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(
+            Message::Gpus,
             [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
             "Home",
             "",
@@ -44,6 +47,7 @@ static KEYS: Context = Context {
             Intent::Move(Motion::First)
         ),
         bind!(
+            Message::Gpus,
             [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
             "End",
             "",
@@ -51,6 +55,7 @@ static KEYS: Context = Context {
             Intent::Move(Motion::Last)
         ),
         bind!(
+            Message::Gpus,
             [ch('w'), ch('l'), key(KeyCode::Right)],
             "w",
             "window",
@@ -58,6 +63,7 @@ static KEYS: Context = Context {
             Intent::NextWindow
         ),
         bind!(
+            Message::Gpus,
             [ch('W'), ch('h'), key(KeyCode::Left)],
             "W",
             "",

@@ -6,7 +6,7 @@ use super::{View, first_row};
 use crate::app::processes::{Intent, RowKind, SortKey};
 use crate::app::{Message, Motion, State};
 use crate::model::known;
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
@@ -18,43 +18,69 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Processes(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Processes($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Processes",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
-        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
         bind!(
+            Message::Processes,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Processes,
+            [key(KeyCode::Down), ch('j')],
+            "↓",
+            "",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(Message::Processes, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Processes,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Processes,
             [key(KeyCode::Home), ch('g')],
             "Home",
             "",
             "to the first (also g)",
             Intent::Move(Motion::First)
         ),
-        bind!([key(KeyCode::End), ch('G')], "End", "", "to the last (also G)", Intent::Move(Motion::Last)),
-        bind!([key(KeyCode::Enter)], "Enter", "details", "everything about it", Intent::ShowDetails),
         bind!(
+            Message::Processes,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the last (also G)",
+            Intent::Move(Motion::Last)
+        ),
+        bind!(
+            Message::Processes,
+            [key(KeyCode::Enter)],
+            "Enter",
+            "details",
+            "everything about it",
+            Intent::ShowDetails
+        ),
+        bind!(
+            Message::Processes,
             [ch('/')],
             "/",
             "filter",
             "filter by words: user, command, container, gpu:0",
             Intent::EditFilter
         ),
-        bind!([key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
+        bind!(Message::Processes, [key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
         bind!(
+            Message::Processes,
             [ch('s'), ch('l'), key(KeyCode::Right)],
             "s",
             "sort",
@@ -62,15 +88,16 @@ static KEYS: Context = Context {
             Intent::SortNext
         ),
         bind!(
+            Message::Processes,
             [ch('S'), ch('h'), key(KeyCode::Left)],
             "S",
             "",
             "sort by the column before (also h, ←)",
             Intent::SortPrevious
         ),
-        bind!([ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
-        bind!([ch('t')], "t", "tree", "under their parents, or not", Intent::ToggleTree),
-        bind!([ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
+        bind!(Message::Processes, [ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
+        bind!(Message::Processes, [ch('t')], "t", "tree", "under their parents, or not", Intent::ToggleTree),
+        bind!(Message::Processes, [ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
     ],
 };
 

@@ -13,7 +13,7 @@ use super::View;
 use crate::app::storage::{Intent, Section};
 use crate::app::{Message, Motion, State};
 use crate::model::{Absence, Kept, Snapshot, Storage};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
 use crate::units::format_age;
@@ -23,24 +23,27 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Storage(Intent::Move(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Storage($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Storage",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", Intent::Move(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↓", "", "down (also j)", Intent::Move(Motion::Next)),
         bind!(
+            Message::Storage,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "up (also k)",
+            Intent::Move(Motion::Previous)
+        ),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::Down), ch('j')],
+            "↓",
+            "",
+            "down (also j)",
+            Intent::Move(Motion::Next)
+        ),
+        bind!(
+            Message::Storage,
             [key(KeyCode::Right), ch('l')],
             "←→",
             "section",
@@ -48,6 +51,7 @@ static KEYS: Context = Context {
             Intent::NextSection
         ),
         bind!(
+            Message::Storage,
             [key(KeyCode::Left), ch('h')],
             "←",
             "",
@@ -55,6 +59,7 @@ static KEYS: Context = Context {
             Intent::PreviousSection
         ),
         bind!(
+            Message::Storage,
             [key(KeyCode::Enter)],
             "Enter",
             "snapshots",
@@ -62,24 +67,54 @@ static KEYS: Context = Context {
             Intent::ShowSnapshots
         ),
         bind!(
+            Message::Storage,
             [key(KeyCode::Esc)],
             "Esc",
             "",
             "call the listing of snapshots off, or close it",
             Intent::CloseSnapshots
         ),
-        bind!([ch('F')], "F", "fit", "whether the selected model fits into the GPUs", Intent::ShowFit),
-        bind!([ch('s')], "s", "order", "datasets by activity, or by name", Intent::ToggleOrder),
-        bind!([key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!([key(KeyCode::PageDown)], "PgDn", "", "ten down", Intent::Move(Motion::PageDown)),
         bind!(
+            Message::Storage,
+            [ch('F')],
+            "F",
+            "fit",
+            "whether the selected model fits into the GPUs",
+            Intent::ShowFit
+        ),
+        bind!(
+            Message::Storage,
+            [ch('s')],
+            "s",
+            "order",
+            "datasets by activity, or by name",
+            Intent::ToggleOrder
+        ),
+        bind!(Message::Storage, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::PageDown)],
+            "PgDn",
+            "",
+            "ten down",
+            Intent::Move(Motion::PageDown)
+        ),
+        bind!(
+            Message::Storage,
             [key(KeyCode::Home), ch('g')],
             "Home",
             "",
             "to the first (also g)",
             Intent::Move(Motion::First)
         ),
-        bind!([key(KeyCode::End), ch('G')], "End", "", "to the last (also G)", Intent::Move(Motion::Last)),
+        bind!(
+            Message::Storage,
+            [key(KeyCode::End), ch('G')],
+            "End",
+            "",
+            "to the last (also G)",
+            Intent::Move(Motion::Last)
+        ),
     ],
 };
 

@@ -6,7 +6,7 @@ use super::{View, first_row};
 use crate::analysis::topology::{Cell, Matrix, PathClass};
 use crate::app::topology::Intent;
 use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Binding, Context, ch, key};
+use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
 use crate::ui::words;
@@ -16,24 +16,27 @@ use ratatui::layout::{Position, Rect};
 pub(super) const VIEW: View =
     View { render, keys: &KEYS, hit, moved: |motion| Message::Topology(Intent::MoveRow(motion)) };
 
-macro_rules! bind {
-    ($keys:expr, $label:literal, $short:literal, $help:literal, $intent:expr) => {
-        Binding {
-            keys: &$keys,
-            label: $label,
-            short: $short,
-            help: $help,
-            message: || Message::Topology($intent),
-        }
-    };
-}
-
 static KEYS: Context = Context {
     name: "Topology",
     bindings: &[
-        bind!([key(KeyCode::Up), ch('k')], "↑", "", "row up (also k)", Intent::MoveRow(Motion::Previous)),
-        bind!([key(KeyCode::Down), ch('j')], "↑↓", "row", "row down (also j)", Intent::MoveRow(Motion::Next)),
         bind!(
+            Message::Topology,
+            [key(KeyCode::Up), ch('k')],
+            "↑",
+            "",
+            "row up (also k)",
+            Intent::MoveRow(Motion::Previous)
+        ),
+        bind!(
+            Message::Topology,
+            [key(KeyCode::Down), ch('j')],
+            "↑↓",
+            "row",
+            "row down (also j)",
+            Intent::MoveRow(Motion::Next)
+        ),
+        bind!(
+            Message::Topology,
             [key(KeyCode::Left), ch('h')],
             "←",
             "",
@@ -41,6 +44,7 @@ static KEYS: Context = Context {
             Intent::MoveColumn(Motion::Previous)
         ),
         bind!(
+            Message::Topology,
             [key(KeyCode::Right), ch('l')],
             "←→",
             "column",
@@ -48,6 +52,7 @@ static KEYS: Context = Context {
             Intent::MoveColumn(Motion::Next)
         ),
         bind!(
+            Message::Topology,
             [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
             "Home",
             "",
@@ -55,6 +60,7 @@ static KEYS: Context = Context {
             Intent::MoveRow(Motion::First)
         ),
         bind!(
+            Message::Topology,
             [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
             "End",
             "",

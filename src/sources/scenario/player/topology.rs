@@ -2,7 +2,7 @@
 //! to the switches.
 
 use super::ScenarioPlayer;
-use crate::model::{Bridge, BusDevice, BusKind, NicPort, NumaNode, PcieLink, Topology};
+use crate::model::{Bridge, BusDevice, BusKind, GpuPair, NicPort, NumaNode, PcieLink, Topology};
 use crate::sources::scenario::GpuRig;
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use std::sync::Arc;
 const GPUS_PER_SWITCH: usize = 2;
 /// GT/s × 10 and lanes of a switch's upstream link: Gen5 x16.
 const SWITCH_LINK: (u32, u32) = (320, 16);
+/// Buses of the cards: between those of an HGX board's first two GPUs, where there is room for all of them.
+const FIRST_NIC_BUS: usize = 0x20;
 /// The rate of a card's port, Gb/s.
 const PORT_RATE: u32 = 400;
 
@@ -77,7 +79,7 @@ impl ScenarioPlayer {
             let switch = nic * switches / host.nics as usize;
             let Some(gpu) = gpus.get(switch * GPUS_PER_SWITCH) else { continue };
             let place = self.place(gpu, switch, GPUS_PER_SWITCH + nic % 8);
-            let address = format!("0000:{:02x}:00.0", 0xc0 + nic);
+            let address = format!("0000:{:02x}:00.0", FIRST_NIC_BUS + nic);
             let mut device =
                 place.device(BusKind::Nic, &format!("mlx5_{nic}"), &address, "mlx5_core", SWITCH_LINK);
             device.ports.push(port());
@@ -88,7 +90,7 @@ impl ScenarioPlayer {
         above.sort();
         above.dedup();
         let bridges = above.into_iter().map(|address| Bridge { address, link: pcie(SWITCH_LINK) }).collect();
-        Some(Topology { nodes: self.nodes(), devices, bridges, pairs: Vec::new() })
+        Some(Topology { nodes: self.nodes(), devices, bridges, pairs: pairs(gpus) })
     }
 
     fn place(&self, gpu: &GpuRig, switch: usize, port: usize) -> Place {
@@ -104,6 +106,45 @@ impl ScenarioPlayer {
         }
         nodes.sort_by_key(|node| node.id);
         nodes
+    }
+}
+
+/// `nvmlGpuTopologyLevel_t`: below one switch, within a node, across nodes.
+const LEVELS: (u32, u32, u32) = (10, 40, 50);
+/// `nvmlGpuP2PStatus_t`: OK, and not supported.
+const PEERS: (u32, u32) = (0, 5);
+/// `nvmlBrandType_t` of GeForce, whose driver lets no peer in over PCIe.
+const GEFORCE: u32 = 5;
+
+fn pairs(gpus: &[GpuRig]) -> Vec<GpuPair> {
+    let of_first = |(index, a): (usize, &GpuRig)| {
+        let later = gpus.iter().enumerate().skip(index + 1);
+        later.map(|(other, b)| pair((index, a), (other, b))).collect::<Vec<_>>()
+    };
+    gpus.iter().enumerate().flat_map(of_first).collect()
+}
+
+fn pair((a_index, a): (usize, &GpuRig), (b_index, b): (usize, &GpuRig)) -> GpuPair {
+    let level = if a_index / GPUS_PER_SWITCH == b_index / GPUS_PER_SWITCH {
+        LEVELS.0
+    } else if a.numa_node == b.numa_node {
+        LEVELS.1
+    } else {
+        LEVELS.2
+    };
+    let whole = !a.mig_enabled() && !b.mig_enabled();
+    let linked = whole && a.preset.nvlinks > 0 && b.preset.nvlinks > 0;
+    let over_bus = whole && a.preset.brand != GEFORCE && b.preset.brand != GEFORCE;
+    let status = |can: bool| Ok(if can { PEERS.0 } else { PEERS.1 });
+    GpuPair {
+        a: a.pci.as_str().into(),
+        b: b.pci.as_str().into(),
+        ancestor: Ok(level),
+        p2p_read: status(linked || over_bus),
+        p2p_write: status(linked || over_bus),
+        p2p_nvlink: status(linked),
+        p2p_atomics: status(linked),
+        p2p_pci: status(over_bus),
     }
 }
 
