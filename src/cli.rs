@@ -117,6 +117,12 @@ pub enum Command {
     },
     /// Print one snapshot as Prometheus text, for a textfile collector
     Export,
+    /// Print pools, cache, datasets, file systems and devices, and what could be better about them
+    Storage {
+        /// Form of the output
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
     /// Decode the kernel events of this boot, or of saved logs
     Events {
         /// Saved logs (dmesg, journal, kern.log, nvidia-bug-report.log; gzip too), or - for standard input;

@@ -1,7 +1,7 @@
 //! Reports of one snapshot for programs and pipes: JSON, CSV, text, and Prometheus' text format.
 //!
 //! None of them invents anything: an absent reading is `null` with its reason (JSON), an empty cell (CSV), its label
-//! (text), or left out (Prometheus). `storage` and `events` are in the JSON only when a snapshot has them.
+//! (text), or left out (Prometheus). What was not asked for (storage of a recording made before it was read) says so.
 
 mod csv;
 mod doctor;
@@ -13,6 +13,7 @@ mod json;
 mod models;
 mod object;
 mod prometheus;
+mod storage;
 mod text;
 mod topology;
 
@@ -24,6 +25,7 @@ pub use fit::{fit_json, fit_text};
 pub use history::history_csv;
 pub use json::json;
 pub use prometheus::prometheus;
+pub use storage::{storage_json, storage_text};
 pub use text::text;
 
 use crate::model::read;

@@ -18,6 +18,7 @@ mod once;
 mod player;
 mod record;
 mod screen;
+mod storage;
 
 use crate::cli::{Cli, EXIT_USAGE};
 use clap::Parser;

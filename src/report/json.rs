@@ -34,10 +34,7 @@ pub fn json(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     root.insert("gpus".into(), snapshot.gpus.iter().map(|each| gpu::gpu(snapshot, each)).collect());
     root.insert("processes".into(), snapshot.processes.iter().map(|each| process(snapshot, each)).collect());
     root.insert("topology".into(), super::topology::json(snapshot));
-    let mut storage = Map::new();
-    storage.insert("models".into(), super::models::models(snapshot));
-    storage.insert("model_stores".into(), super::models::places(snapshot));
-    root.insert("storage".into(), Value::Object(storage));
+    root.insert("storage".into(), super::storage::json(snapshot));
     let mut log = EventLog::default();
     for event in snapshot.events.iter() {
         log.push(event, Some(snapshot));

@@ -129,7 +129,7 @@ fn cell<T: Display>(reading: &Reading<T>) -> String {
 }
 
 /// Writes rows with columns as wide as their widest cell; `left` are the columns that are not numbers.
-fn aligned(out: &mut String, rows: &[Vec<String>], left: &[usize]) {
+pub(super) fn aligned(out: &mut String, rows: &[Vec<String>], left: &[usize]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

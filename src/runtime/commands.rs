@@ -56,6 +56,7 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
         }
         Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
         Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
+        Some(Command::Storage { format }) => super::storage::show(&global, &config, format, clock),
         Some(Command::Export) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)

@@ -44,6 +44,13 @@ pub(super) fn start(root: &Root, directory: Option<&Path>, shared: &Arc<Shared>,
     spawn(NAME, move || thread.follow());
 }
 
+/// What went wrong, in words and as an absence.
+type Problem = (String, Absence);
+
+fn problem_of<T>(answer: &Result<T, ToolError>) -> Option<Problem> {
+    answer.as_ref().err().map(|error| (error.to_string(), absence_of(error)))
+}
+
 struct Thread {
     root: Root,
     shared: Arc<Shared>,
@@ -116,17 +123,17 @@ impl Thread {
             self.pools_at = Some(now);
             problem = self.ask_pools(named);
         }
-        if datasets_due && problem.is_none() {
+        if datasets_due {
             self.datasets_at = Some(now);
-            problem = self.ask_datasets(named);
-        }
-        if problem.is_some() {
-            // The same tool would say the same a moment later.
-            self.datasets_at = Some(now);
+            match &problem {
+                // What `zpool` could not do `zfs` cannot do a moment later.
+                Some((_, absence)) => self.no_datasets(absence),
+                None => problem = self.ask_datasets(named),
+            }
         }
         let left_out = pools.len() - answering.len();
         self.shared.post(|board| match problem {
-            Some(problem) => board.source(NAME, SourceState::Degraded, &problem),
+            Some((problem, _)) => board.source(NAME, SourceState::Degraded, &problem),
             None if left_out > 0 => {
                 let why = format!("{left_out} suspended: not asked about, the last values are kept");
                 board.source(NAME, SourceState::Degraded, &why);
@@ -135,21 +142,20 @@ impl Thread {
         });
     }
 
-    /// `zpool status` and `zpool list`; gives what went wrong.
-    fn ask_pools(&mut self, named: &[&str]) -> Option<String> {
+    /// `zpool status` and `zpool list`; gives what went wrong, in words and as an absence.
+    fn ask_pools(&mut self, named: &[&str]) -> Option<Problem> {
         let status = self.tools.status(named).map(|mut status| {
             name_disks(&self.root, &mut status);
             status
         });
-        let mut problem = status.as_ref().err().map(ToString::to_string);
+        let mut problem = problem_of(&status);
         let status = self.stamp(status);
         self.shared.post(|board| board.storage.pending.status = Some(status));
         let spaces = match &problem {
-            // What one of them could not do the other cannot do either.
-            Some(problem) => Err(Absence::failed(0, problem.as_str())),
+            Some((_, absence)) => Err(absence.clone()),
             None => {
                 let spaces = self.tools.pools(named);
-                problem = spaces.as_ref().err().map(ToString::to_string);
+                problem = problem_of(&spaces);
                 spaces.map_err(|error| absence_of(&error))
             }
         };
@@ -158,12 +164,18 @@ impl Thread {
         problem
     }
 
-    fn ask_datasets(&mut self, named: &[&str]) -> Option<String> {
+    fn ask_datasets(&mut self, named: &[&str]) -> Option<Problem> {
         let datasets = self.tools.datasets(named);
-        let problem = datasets.as_ref().err().map(ToString::to_string);
+        let problem = problem_of(&datasets);
         let datasets = self.stamp(datasets);
         self.shared.post(|board| board.storage.pending.datasets = Some(datasets));
         problem
+    }
+
+    fn no_datasets(&self, absence: &Absence) {
+        let at = (self.shared.clock.mono)();
+        let value = Err(absence.clone());
+        self.shared.post(|board| board.storage.pending.datasets = Some(Grouped { at, value }));
     }
 
     fn stamp<T>(&self, answer: Result<T, ToolError>) -> Grouped<Reading<T>> {

@@ -1,0 +1,53 @@
+//! `kgtop storage`.
+
+use super::commands::{collector_arguments, on_loop, print, root};
+use super::{feed, once};
+use crate::cli::{GlobalArgs, ReportFormat};
+use crate::config::Config;
+use crate::model::{Kept, Snapshot};
+use crate::report;
+use crate::units::Clock;
+use color_eyre::eyre::Result;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Prints what the storage tab shows.
+pub(super) fn show(
+    global: &GlobalArgs,
+    config: &Config,
+    format: ReportFormat,
+    clock: Clock,
+) -> Result<ExitCode> {
+    let root = root(global)?;
+    let asks_tools = root.is_live() || global.zfs_tools.is_some();
+    let arguments = collector_arguments(global, config);
+    let interval = config.interval;
+    let mut text = String::new();
+    on_loop(async {
+        let feed = feed::collector(arguments, clock);
+        let complete = |snapshot: &Snapshot| is_read(snapshot, asks_tools);
+        let (snapshot, _) = once::snapshot_when(feed, interval, Duration::ZERO, complete).await?;
+        text = match format {
+            ReportFormat::Text => report::storage_text(&snapshot),
+            ReportFormat::Json => report::storage_json(&snapshot),
+        };
+        Ok(())
+    })?;
+    print(&text)
+}
+
+/// Whether every source of storage has answered, be it that it cannot; what hangs is not waited for beyond the
+/// patience of [`once::snapshot_when`].
+fn is_read(snapshot: &Snapshot, asks_tools: bool) -> bool {
+    fn answered<T>(kept: &Kept<T>) -> bool {
+        kept.value.is_some() || kept.failure.is_some()
+    }
+    let storage = &snapshot.storage;
+    let everywhere = storage.pools();
+    let all_suspended = !everywhere.is_empty() && everywhere.iter().all(crate::model::PoolView::suspended);
+    let tools = !asks_tools
+        || storage.zfs_absent()
+        || all_suspended
+        || answered(&storage.status) && answered(&storage.properties);
+    storage.kernel.is_some() && answered(&storage.filesystems) && tools
+}
