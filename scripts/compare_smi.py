@@ -5,8 +5,8 @@
 
 `kgtop stream` runs at an interval of 1 s; meanwhile nvidia-smi is asked again and again. What does not move (identity,
 limits, thresholds, modes, error counts) has to be equal. What moves has to lie inside the least and the greatest value
-that kgtop read from one interval before nvidia-smi was started until one after it had answered. Exits with 1 when
-something differs.
+that kgtop read from one interval before nvidia-smi was started until one after it had answered; what kgtop reads but
+once an interval has no band, and three answers in four have to. Exits with 1 when something differs.
 """
 import argparse
 import json
@@ -186,6 +186,8 @@ MOVING = [
     ("pstate", "live.performance_state", 1, 0),
 ]
 MASK = "clocks_event_reasons.active"
+# The share of answers that has to lie inside for what is read once an interval, and has no band of its own.
+ENOUGH = 0.75
 
 
 class Report:
@@ -276,7 +278,9 @@ def compare_moving(stream, report, rounds):
                 outside.setdefault((place, MASK), []).append(compare_mask(ours, row[MASK]))
     for (place, name), found in sorted(outside.items()):
         wrong = [each for each in found if each]
-        report.note(not wrong, f"{place} {name}: {len(found) - len(wrong)} of {len(found)} inside" + "".join(f"; {each}" for each in wrong[:3]))
+        banded = name == MASK or any(name == each and path.startswith("fast.") for each, path, *_ in MOVING)
+        well = len(wrong) <= (0 if banded else (1 - ENOUGH) * len(found))
+        report.note(well, f"{place} {name}: {len(found) - len(wrong)} of {len(found)} inside" + "".join(f"; {each}" for each in wrong[:3]))
 
 
 def window(samples, begin, end):

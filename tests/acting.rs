@@ -107,7 +107,9 @@ fn a_power_limit_goes_from_a_key_over_its_plan_to_the_value_that_was_read_back()
     assert_eq!(machine.sent(), "nvmlDeviceSetPowerManagementLimit 0 250000\n");
     // kgtop goes on: the collector reads it too.
     pty.keys("\x1b");
-    pty.wait_for("the new limit among the readings", |screen| screen.contains("/250 W"));
+    pty.wait_for("the new limit among the readings", |screen| {
+        screen.contains("/250 W") && !screen.contains("Done: power limit")
+    });
     pty.keys("u");
     pty.wait_for("the plan to undo it", |screen| screen.contains("250 W → 700 W"));
     pty.wait_for("the question", |screen| screen.contains(GO_ON));
@@ -307,6 +309,42 @@ fn read_only_has_no_actions() {
         assert!(!help.contains("can be done"), "{help}");
     }
     assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn a_process_that_is_not_proven_to_be_on_the_gpu_is_sent_nothing() {
+    let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = child.id();
+    // The driver names a PID of this machine whose process has no GPU open: as a host's PID does in a container.
+    let process = format!(
+        "[[process]]\npid = {pid}\nname = \"python\"\nuser = \"ann\"\ncommand = [\"python\"]\ngpus = [0]\n\
+         memory_mib = 1000\n"
+    );
+    let machine = Machine::new(&process);
+    let mut command = Command::new("setsid");
+    command
+        .arg("--ctty")
+        .arg(env!("CARGO_BIN_EXE_kgtop"))
+        .arg("--nvml-lib")
+        .arg(stand_in::stand_in_library())
+        .args(["--interval", "0.3", "--tab", "2"])
+        .env("KGTOP_STAND_IN", machine.path("scenario.toml"))
+        .env_remove("KGTOP_READ_ONLY");
+    let mut pty = Pty::spawn(command, 120, 40, &[]);
+    let row = pid.to_string();
+    pty.wait_for("the process", |screen| screen.contains(&row) && screen.contains("actions"));
+    pty.keys("a");
+    pty.wait_for("its list", |screen| screen.contains("› Send SIGTERM"));
+    pty.keys("jj");
+    pty.wait_for("the kill", |screen| screen.contains("› Send SIGKILL"));
+    pty.keys("\r");
+    let plan = pty.wait_for("the refusal", |screen| screen.contains("✗ refused: "));
+    assert!(plan.contains(&format!("kill -s KILL {pid}")) && !plan.contains("Go on?"), "{plan}");
+    pty.keys(&format!("{pid}\r"));
+    pty.wait_for("the plan to close", |screen| !screen.contains("✗ refused: "));
+    assert!(child.try_wait().unwrap().is_none(), "it was signalled");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// A click into the footer, as a terminal sends it.

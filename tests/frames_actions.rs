@@ -72,8 +72,8 @@ fn check(name: &str, state: &State) {
 fn plan(down: usize, entry: usize, value: &str) -> State {
     let mut state = live();
     let keys = format!("{}a{}\n{value}", "↓".repeat(down), "↓".repeat(entry));
-    press(&mut state, &keys);
-    answer(&mut state, acting::preflight(NOW, true, None));
+    let effects = press(&mut state, &keys);
+    answer(&mut state, acting::preflight(&effects, NOW, true, None));
     state
 }
 
@@ -150,16 +150,28 @@ fn plans_that_cannot_be_confirmed() {
     check("plan-already", &plan(2, 1, ""));
     check("plan-reset-held", &plan(0, RESET, ""));
     let mut state = live();
-    press(&mut state, "a\n250\n");
+    let effects = press(&mut state, "a\n250\n");
     check("plan-being-read", &state);
-    answer(&mut state, acting::preflight(NOW, false, None));
+    answer(&mut state, acting::preflight(&effects, NOW, false, None));
     check("plan-not-root", &state);
     let mut process = live();
-    press(&mut process, "2a↓↓\n");
+    let effects = press(&mut process, "2a↓↓\n");
     let reason = "PID 21007 is another process now: the one that was meant has ended".to_owned();
     let unproven = Refusal { kind: RefusalKind::NotProven, reason };
-    answer(&mut process, acting::preflight(NOW, true, Some(unproven)));
+    answer(&mut process, acting::preflight(&effects, NOW, true, Some(unproven)));
     check("plan-not-proven", &process);
+}
+
+#[test]
+fn what_was_read_for_another_plan_is_not_taken_for_this_one() {
+    let mut state = live();
+    let of_gpu = press(&mut state, "a\n250\n");
+    let of_process = press(&mut state, "\u{1b}2a\n");
+    assert!(of_process.iter().any(|effect| matches!(effect, Effect::Preflight(_))), "{of_process:?}");
+    answer(&mut state, acting::preflight(&of_gpu, NOW, true, None));
+    assert_eq!(state.plan_to_be_seen(), None, "a plan made without its own proof");
+    answer(&mut state, acting::preflight(&of_process, NOW, true, None));
+    assert!(state.plan_to_be_seen().is_some());
 }
 
 #[test]
@@ -182,7 +194,8 @@ fn a_plan_that_grew_old_is_made_anew_and_keeps_what_was_typed() {
     press(&mut state, "29:");
     let effects = acting::tick(&mut state, NOW.plus(std::time::Duration::from_secs(8)));
     assert!(matches!(effects.first(), Some(Effect::Preflight(_))), "{effects:?}");
-    answer(&mut state, acting::preflight(NOW.plus(std::time::Duration::from_secs(8)), true, None));
+    let later = NOW.plus(std::time::Duration::from_secs(8));
+    answer(&mut state, acting::preflight(&effects, later, true, None));
     assert!(state.is_armed());
     let screen = text(&frame(&state, &Theme::probe(), 120, 40));
     assert!(screen.contains("plan of 0 s ago, made anew once") && screen.contains("› 29:▏"), "{screen}");
@@ -260,6 +273,16 @@ fn the_last_change_can_be_taken_back_with_one_key() {
     update(&mut state, Message::Undoables(gpu.clone(), limit()));
     press(&mut state, "\u{1b}a");
     check("list-undo", &state);
+    // The log is read anew with each list: what is selected stays so.
+    press(&mut state, "↓");
+    update(&mut state, Message::Undoables(gpu.clone(), Vec::new()));
+    let selected = |state: &State| {
+        let screen = text(&frame(state, &Theme::probe(), 120, 40));
+        screen.lines().find_map(|line| Some(line.split_once("› ")?.1.get(..14)?.to_owned())).unwrap()
+    };
+    assert_eq!(selected(&state), "Power limit…");
+    update(&mut state, Message::Undoables(gpu.clone(), limit()));
+    assert_eq!(selected(&state), "Power limit…");
     let effects = press(&mut state, "\u{1b}u");
     assert_eq!(effects.last(), Some(&Effect::ReadUndoables(gpu.clone())));
     let effects = update(&mut state, Message::Undoables(gpu, limit()));
@@ -268,7 +291,7 @@ fn the_last_change_can_be_taken_back_with_one_key() {
     settings[2].watts = 250.0;
     let sample = acting::sample(&acting::rig(), SECONDS, &settings);
     update(&mut state, Message::Record(Box::new(sample)));
-    answer(&mut state, acting::preflight(NOW, true, None));
+    answer(&mut state, acting::preflight(&effects, NOW, true, None));
     let screen = text(&frame(&state, &Theme::probe(), 120, 40));
     assert!(screen.contains("250 W → 700 W"), "{screen}");
     // Another GPU has nothing to undo.

@@ -1,4 +1,4 @@
-//! Frames of the tabs Topology and Limits.
+//! Frames of the tabs Topology, Limits and Events.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,9 +20,12 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, Mous
 use kgtop::app::{Message, Mode, Settings, State, Tab, update};
 use kgtop::model::{Absence, GpuPair, Record};
 use kgtop::sources::root::Root;
+use kgtop::sources::scenario::{Scenario, ScenarioPlayer};
 use kgtop::sources::topology::scan;
 use kgtop::ui::{Theme, input};
+use kgtop::units::{Mono, Wall};
 use ratatui::layout::Rect;
+use std::time::Duration;
 use support::{Condition, Rig, frame, roles, text};
 
 const SECONDS: u64 = 260;
@@ -235,4 +238,19 @@ fn what_was_not_read_is_said() {
         Tab::Topology,
     );
     assert!(shows(&state, 120, 40).contains("not read yet"));
+}
+
+#[test]
+fn events_of_the_incident() {
+    let text = include_str!("../assets/scenarios/incident-8xh100.toml");
+    let scenario = Scenario::parse(text, "incident").unwrap();
+    let mut player = ScenarioPlayer::new(scenario, Wall(1_790_000_000_000_000), Mono(3_600_000_000));
+    let mut state = State::new(Settings::default(), Mode::Demo { name: "incident-8xh100".into() });
+    while player.next_at().is_some_and(|at| at < Duration::from_secs(210)) {
+        update(&mut state, Message::Record(Box::new(player.next().unwrap())));
+    }
+    let state = on(state, Tab::Events);
+    for (columns, rows) in SIZES {
+        check("events-incident", &state, columns, rows);
+    }
 }

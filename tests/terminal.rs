@@ -320,7 +320,7 @@ fn without_a_driver_it_explains_and_the_demo_is_a_key_away() {
         screen.contains("No GPU can be read through the NVIDIA driver")
             && screen.contains("0000:01:00.0")
             && screen.contains("no driver bound")
-            && screen.contains("Press d for the demo")
+            && screen.contains("d shows the demo")
     });
     clock_goes_on(&pty);
     pty.keys("d");
@@ -334,7 +334,7 @@ fn a_library_that_is_none_is_explained_on_the_screen() {
     std::fs::write(file.path(), "not a library").unwrap();
     let pty = Pty::kgtop(&[OsStr::new("--nvml-lib"), file.path().as_os_str()], 160, 40, &[]);
     pty.wait_for("the explanation", |screen| {
-        screen.contains("is not an NVML library") && screen.contains("Press d for the demo")
+        screen.contains("is not an NVML library") && screen.contains("d shows the demo")
     });
     quit_at_once(pty);
 }

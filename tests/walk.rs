@@ -375,13 +375,14 @@ impl Walk {
     fn take(&mut self, effects: Vec<Effect>, by_key: bool) {
         for effect in effects {
             match effect {
-                Effect::Preflight(_) => {
+                Effect::Preflight(wanted) => {
                     self.wanted.push("preflight");
                     let refusal = (self.dice.roll(15) == 0).then(|| Refusal {
                         kind: RefusalKind::NotProven,
                         reason: "it is another process now".into(),
                     });
-                    let preflight = acting::preflight(self.now, self.is_root, refusal);
+                    let asked = [Effect::Preflight(wanted)];
+                    let preflight = acting::preflight(&asked, self.now, self.is_root, refusal);
                     self.answers.push_front(Message::Preflight(Box::new(preflight)));
                 }
                 Effect::Act(confirmed) => self.carry_out(confirmed.plan(), by_key),

@@ -13,7 +13,8 @@ const COLLECTOR_LOG_LINES: usize = 200;
 
 /// Takes a message in; gives what the runtime has to do about it.
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
-    if is_intent(&message) {
+    // What was said of keys that came too early is not to vanish with the next one of them.
+    if is_intent(&message) && state.plan_to_be_seen().is_none() {
         state.notice = None;
     }
     let mut effects = dispatch(state, message);

@@ -23,7 +23,6 @@ pub use at::model_at;
 pub use config_json::{ModelConfig, read_config};
 pub use describe::describe;
 pub use gguf::read_gguf;
-pub use mounts::{Mount, Mounts};
 pub use places::StoreEnvironment;
 pub use safetensors::read_safetensors;
 pub use scan::{Belongs, FileIndex, Scanned};

@@ -118,13 +118,27 @@ impl MountReader {
 }
 
 /// A line of `mountinfo`.
-#[derive(Debug, PartialEq, Eq)]
-struct Mount {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
     device: String,
-    point: String,
-    kind: String,
-    source: String,
+    /// Where.
+    pub(super) point: String,
+    /// Kind of file system.
+    pub(super) kind: String,
+    /// What is mounted.
+    pub(super) source: String,
     read_only: bool,
+    /// Whether reads are noted in access times.
+    pub(super) notes_reads: bool,
+}
+
+/// Every mount, in the kernel's order. No file system is asked.
+///
+/// # Errors
+/// What the kernel answered when asked for the mounts.
+pub(super) fn every(root: &Root) -> Reading<Vec<Mount>> {
+    let text = root.read_to_string(MOUNTS, FILE_AT_MOST)?;
+    Ok(text.lines().filter_map(line).collect())
 }
 
 /// The mounts that count, each file system once: where it is mounted at the shortest path.
@@ -153,6 +167,7 @@ fn line(line: &str) -> Option<Mount> {
         kind: after.next()?.to_owned(),
         source: unescaped(after.next()?),
         read_only: options.split(',').any(|option| option == "ro"),
+        notes_reads: !options.split(',').any(|option| option == "noatime"),
     })
 }
 

@@ -58,8 +58,19 @@ pub fn host(is_root: bool) -> HostFacts {
     }
 }
 
-pub fn preflight(now: Mono, is_root: bool, refusal: Option<Refusal>) -> Preflight {
-    Preflight { now, host: host(is_root), nice: Some(0), unproven: refusal }
+/// What was read for what is asked among these effects.
+pub fn preflight(effects: &[Effect], now: Mono, is_root: bool, refusal: Option<Refusal>) -> Preflight {
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Preflight(wanted) => Some(wanted.clone()),
+        _ => None,
+    });
+    Preflight {
+        wanted: asked.expect("a plan asks"),
+        now,
+        host: host(is_root),
+        nice: Some(0),
+        unproven: refusal,
+    }
 }
 
 /// A state after some seconds of that rig, with the right to act wherever it can be had.

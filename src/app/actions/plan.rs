@@ -28,6 +28,8 @@ pub struct Wanted {
 /// What was read of this host for a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preflight {
+    /// What was asked.
+    pub wanted: Wanted,
     /// When.
     pub now: Mono,
     /// The host, and who asks.
@@ -147,6 +149,11 @@ pub(in crate::app) fn take_preflight(state: &mut State, preflight: Preflight) ->
         return Vec::new();
     }
     state.actions.now = state.actions.now.max(Some(preflight.now));
+    let Overlay::Plan(view) = &state.overlay else { return Vec::new() };
+    // An answer to what a plan asked that was closed meanwhile says nothing about this one.
+    if !view.asked || preflight.wanted != wanted(state, view) {
+        return Vec::new();
+    }
     let Overlay::Plan(view) = &mut state.overlay else { return Vec::new() };
     view.asked = false;
     view.preflight = Some(preflight);

@@ -1,6 +1,6 @@
 //! Taking back: the last change of each setting, planned like any other.
 
-use super::{Subject, plan};
+use super::{List, Subject, plan};
 use crate::actions::Change;
 use crate::app::{Effect, Overlay, State};
 use crate::model::GpuId;
@@ -49,6 +49,16 @@ pub(in crate::app) fn take_undoables(state: &mut State, gpu: &GpuId, changes: Ve
         return Vec::new();
     }
     let subject = Subject::Gpu(gpu.clone());
+    let before = state.undoable(&subject).count();
+    let after = changes.len();
+    // They stand first in the list: what is selected there stays selected.
+    if let Overlay::Actions(menu) = &mut state.overlay
+        && menu.subject == subject
+        && menu.list == List::Actions
+        && menu.selected >= before
+    {
+        menu.selected = menu.selected - before + after;
+    }
     state.actions.undo.retain(|undo| undo.subject != subject);
     state.actions.undo.extend(changes.into_iter().map(|change| Undo { subject: subject.clone(), change }));
     if state.actions.undo_wanted.as_ref() == Some(gpu) {

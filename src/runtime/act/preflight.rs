@@ -39,7 +39,7 @@ impl Reader {
             .and_then(Result::err)
             .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() })
             .or_else(|| away::missing_tool(&self.place.root, self.clock, &wanted.change));
-        Preflight { now: (self.clock.mono)(), host, nice, unproven }
+        Preflight { wanted: wanted.clone(), now: (self.clock.mono)(), host, nice, unproven }
     }
 }
 

@@ -178,8 +178,9 @@ impl Pass<'_> {
             return;
         }
         let mount = self.tree.mounts.of(&found.path);
-        let of_mount =
-            |of: &dyn Fn(&super::mounts::Mount) -> Arc<str>| mount.map(of).ok_or(Absence::NotSupported);
+        let of_mount = |of: fn(&crate::sources::mounts::Mount) -> &str| -> Reading<Arc<str>> {
+            mount.map(|mount| of(mount).into()).ok_or(Absence::NotSupported)
+        };
         let model = StoredModel {
             name: found.name.as_str().into(),
             aliases: found.aliases.iter().map(|alias| alias.as_str().into()).collect(),
@@ -195,8 +196,8 @@ impl Pass<'_> {
             unreferenced: Bytes(found.unreferenced),
             unfinished: found.unfinished,
             last_used: self.last_used(&found, mount.is_none_or(|mount| mount.notes_reads)),
-            mount: of_mount(&|mount| Arc::clone(&mount.source)),
-            file_system: of_mount(&|mount| Arc::clone(&mount.file_system)),
+            mount: of_mount(|mount| &mount.source),
+            file_system: of_mount(|mount| &mount.kind),
         };
         self.found.push((found, model));
     }

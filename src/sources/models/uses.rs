@@ -219,7 +219,7 @@ impl Look<'_> {
         }
         // A container knows the file by another path: where a store has it, that one counts.
         let place = if held.files_of_model.is_ok() { &*held.path } else { held.file.as_str() };
-        let mount = self.mounts.of(place).map(|mount| Arc::clone(&mount.source));
+        let mount = self.mounts.of(place).map(|mount| Arc::from(mount.source.as_str()));
         let (position, resident) = match access {
             ModelAccess::Open => (done, Err(Absence::NotRequested)),
             ModelAccess::Mapped => (Err(Absence::NotRequested), done),
