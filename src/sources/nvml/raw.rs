@@ -201,20 +201,13 @@ impl RawDevice {
         requests: &[(u32, u32)],
     ) -> Result<Vec<Result<FieldValue, Failure>>, Failure> {
         let function = self.library.nvmlDeviceGetFieldValues.as_ref().ok().ok_or(Failure::MISSING)?;
-        let mut values: Vec<_> = requests
-            .iter()
-            .map(|(field, scope)| {
-                let mut value = sys::nvmlFieldValue_st::zeroed();
-                value.fieldId = *field;
-                value.scopeId = *scope;
-                value
-            })
-            .collect();
-        let count = c_int::try_from(values.len()).unwrap_or(c_int::MAX);
-        // SAFETY: `values` holds `count` whole structures.
+        let mut values = field_list(requests);
+        let count = c_int::try_from(requests.len()).unwrap_or(c_int::MAX);
+        // SAFETY: `values` holds `count` whole structures, and the one behind them that the driver looks at.
         Failure::check(unsafe { function(self.handle, count, values.as_mut_ptr()) })?;
         Ok(values
             .iter()
+            .take(requests.len())
             .map(|value| {
                 Failure::check(value.nvmlReturn)?;
                 FieldValue::of(value.valueType, value.value)
@@ -290,6 +283,22 @@ impl RawDevice {
             })
             .collect())
     }
+}
+
+/// The list for `nvmlDeviceGetFieldValues`, and one entry more that is not counted.
+///
+/// Driver 580.159.04 answers neighbouring NVLink fields (138 to 141 among them) together, and looks for the next of
+/// them behind the end of the list: where the memory there happened to begin like an NVLink field (the size 0x21 of
+/// a heap block reads as field 33), it wrote a time and a value over it. Seen on two H100 with NVLink, as a corrupt
+/// heap. Field 0 is none of NVLink's, so there the driver stops.
+fn field_list(requests: &[(u32, u32)]) -> Vec<sys::nvmlFieldValue_st> {
+    let entry = |(field, scope)| {
+        let mut value = sys::nvmlFieldValue_st::zeroed();
+        value.fieldId = field;
+        value.scopeId = scope;
+        value
+    };
+    requests.iter().copied().chain([(0, 0)]).map(entry).collect()
 }
 
 /// How many times a growing list is asked for again before giving up on it.
