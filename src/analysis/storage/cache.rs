@@ -31,7 +31,7 @@ fn second_level(snapshot: &Snapshot) -> Vec<Advice> {
     let datasets = storage.properties.get().into_iter().flatten();
     let pool_of = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
     datasets
-        .filter(|dataset| holds_weights(dataset))
+        .filter(|dataset| holds_weights(storage, dataset))
         .filter(|dataset| &*dataset.primary_cache != "all" && &*dataset.secondary_cache != "none")
         .filter(|dataset| with_cache(&pool_of(&dataset.name)))
         .map(|dataset| Advice {

@@ -468,3 +468,41 @@ fn names_with_blanks_are_quoted() {
     assert_eq!(quoted("tank/it's"), r"'tank/it'\''s'");
     assert_eq!(quoted("tank/a-b_c.d:e"), "tank/a-b_c.d:e");
 }
+
+#[test]
+fn a_dataset_on_which_a_model_is_mapped_is_one_of_weights_whatever_its_name() {
+    let case = Case::new(|case| {
+        case.models().name = "tank/srv".into();
+        case.models().primary_cache = "metadata".into();
+    });
+    assert_eq!(case.rules(), Vec::<&str>::new());
+    let mut deriver = Deriver::new();
+    deriver.push(case.sample(10));
+    let mut snapshot = deriver.push(case.sample(20)).unwrap();
+    let unread = || Err(crate::model::Absence::NotRequested);
+    let usage = crate::model::ModelUse {
+        key: ProcessKey { pid: 4_711, start: 1 },
+        at: Mono(20_000_000),
+        path: "/srv/llama".into(),
+        name: "Llama-3.1-70B".into(),
+        access: crate::model::ModelAccess::Mapped,
+        files: 1,
+        files_of_model: Err(crate::model::Absence::NotRequested),
+        size: unread(),
+        position: unread(),
+        resident: unread(),
+        read: unread(),
+        mount: Ok("tank/srv".into()),
+    };
+    let load = crate::model::ModelLoad {
+        usage,
+        rate: Err(crate::model::Absence::NotRequested),
+        source: crate::model::RateSource::Resident,
+        done: Err(crate::model::Absence::NotRequested),
+        left: Err(crate::model::Absence::NotRequested),
+    };
+    std::sync::Arc::make_mut(&mut snapshot.storage).loads = std::sync::Arc::new(vec![load]);
+    let found = advice(&snapshot);
+    assert_eq!(found[0].rule, "zfs_weights_metadata_only");
+    assert!(found[0].evidence.contains("PID 4711 maps Llama-3.1-70B"), "{}", found[0].evidence);
+}

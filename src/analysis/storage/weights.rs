@@ -2,7 +2,7 @@
 
 use super::{Advice, AdviceRule, quoted};
 use crate::analysis::Severity;
-use crate::model::{Dataset, Snapshot};
+use crate::model::{Dataset, ModelAccess, Snapshot, Storage};
 use crate::units::Bytes;
 
 /// The record size for files that are read from end to end (OpenZFS documentation, workload tuning).
@@ -19,7 +19,7 @@ pub(super) const METADATA_ONLY: AdviceRule = AdviceRule {
     id: "zfs_weights_metadata_only",
     threshold: "primarycache other than all on a dataset of weights (measured: 22 to 256 times the bytes from disk when \
                 they are mapped)",
-    check: |snapshot| each(snapshot, metadata_only),
+    check: |snapshot| each(snapshot, |dataset| metadata_only(&snapshot.storage, dataset)),
 };
 
 pub(super) const RECORD_SIZE: AdviceRule = AdviceRule {
@@ -42,19 +42,30 @@ pub(super) const ATIME: AdviceRule = AdviceRule {
 
 /// The file systems that hold weights.
 fn each(snapshot: &Snapshot, check: impl Fn(&Dataset) -> Option<Advice>) -> Vec<Advice> {
-    let datasets = snapshot.storage.properties.get().into_iter().flatten();
-    datasets.filter(|dataset| holds_weights(dataset)).filter_map(check).collect()
+    let storage = &snapshot.storage;
+    let datasets = storage.properties.get().into_iter().flatten();
+    datasets.filter(|dataset| holds_weights(storage, dataset)).filter_map(check).collect()
 }
 
-/// Whether a dataset holds weights, as its name says.
-pub(super) fn holds_weights(dataset: &Dataset) -> bool {
+/// Whether a dataset holds weights: models were found or are mapped on it, or its name says so.
+pub(super) fn holds_weights(storage: &Storage, dataset: &Dataset) -> bool {
     let enough = dataset.referenced.as_ref().is_ok_and(|bytes| bytes.0 >= LEAST);
+    !dataset.volume
+        && enough
+        && (has_models(storage, dataset) || mapped(storage, dataset).is_some() || is_named_so(dataset))
+}
+
+fn has_models(storage: &Storage, dataset: &Dataset) -> bool {
+    let found = storage.models.as_ref().map(|group| group.value.models.as_slice()).unwrap_or_default();
+    found.iter().any(|model| model.mount.as_ref() == Ok(&dataset.name))
+}
+
+fn is_named_so(dataset: &Dataset) -> bool {
     let last = dataset.name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let words = || last.split(|c: char| !c.is_ascii_alphanumeric());
-    let named = words().any(|word| {
+    let mut words = last.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| {
         NAMES.iter().any(|name| if name.len() > 3 { word.starts_with(name) } else { word == *name })
-    });
-    !dataset.volume && enough && named
+    })
 }
 
 fn advise(rule: &AdviceRule, severity: Severity, dataset: &Dataset) -> Advice {
@@ -69,14 +80,27 @@ fn advise(rule: &AdviceRule, severity: Severity, dataset: &Dataset) -> Advice {
     }
 }
 
-fn metadata_only(dataset: &Dataset) -> Option<Advice> {
+/// The process that maps a model on it, if one does.
+fn mapped(storage: &Storage, dataset: &Dataset) -> Option<String> {
+    let on_it = storage
+        .loads
+        .iter()
+        .map(|load| &load.usage)
+        .find(|usage| usage.access == ModelAccess::Mapped && usage.mount.as_ref() == Ok(&dataset.name))?;
+    Some(format!("PID {} maps {}", on_it.key.pid, on_it.name))
+}
+
+fn metadata_only(storage: &Storage, dataset: &Dataset) -> Option<Advice> {
     let cache = &*dataset.primary_cache;
     if !matches!(cache, "metadata" | "none") {
         return None;
     }
     Some(Advice {
         summary: format!("{}: primarycache={cache}, so weights that are mapped are read many times over", dataset.name),
-        evidence: format!("zfs list: primarycache={cache}; safetensors and llama.cpp map their files"),
+        evidence: format!(
+            "zfs list: primarycache={cache}; {}",
+            mapped(storage, dataset).unwrap_or_else(|| "safetensors and llama.cpp map their files".into())
+        ),
         advice: "Each fault of a mapped page then reads a whole record from disk, and the L2ARC gets no data either. \
                  metadata is right only for programs that read with large reads and never map:"
             .into(),
