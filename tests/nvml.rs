@@ -213,6 +213,23 @@ fn a_loaded_gpu_tells_its_processes_and_performance_counters() {
 }
 
 #[test]
+fn traffic_counters_of_links_are_asked_only_where_gpm_does_not_tell_the_rates() {
+    let mut rig = rig("healthy-8xh100");
+    let (device, caller) = (&mut rig.devices[0], &rig.caller);
+    assert!(device.counters(caller, false).nvlink_tx_kib.is_ok(), "nothing has told them yet");
+    let gpm = gpm(device, caller);
+    assert!(gpm.nvlink_tx.is_ok(), "{gpm:?}");
+    let counters = device.counters(caller, false);
+    assert_eq!(counters.nvlink_tx_kib, Err(Absence::NotRequested));
+    assert_eq!(counters.nvlink_rx_kib, Err(Absence::NotRequested));
+    assert!(counters.sw_power_cap_ns.is_ok(), "{counters:?}");
+    let mut rig = rig_without(&["nvmlGpmSampleAlloc", "nvmlGpmSampleGet"]);
+    let (device, caller) = (&mut rig.devices[0], &rig.caller);
+    assert!(device.gpm(caller, Mono(1)).is_some_and(|gpm| gpm.nvlink_tx.is_err()));
+    assert!(device.counters(caller, false).nvlink_tx_kib.is_ok());
+}
+
+#[test]
 fn the_drivers_sample_buffers_come_full_and_then_with_what_is_new() {
     let mut rig = one("h200", "");
     let (device, caller) = (&mut rig.devices[0], &rig.caller);

@@ -12,30 +12,27 @@ use nvml_wrapper::enum_wrappers::device::PcieUtilCounter;
 /// Time below the power cap, by sync boost, in SW thermal, HW thermal and HW power brake slowdown, ns; numbers of
 /// R580.82 and later.
 const FIELD_REASONS: [u32; 5] = [74, 76, 269, 270, 271];
-/// NVLink payload sent and received, KiB. With the scope of all links; 0 would be link 0 alone.
-const FIELD_NVLINK: [u32; 2] = [138, 139];
+/// NVLink payload sent and received, then the same with protocol, KiB. With the scope of all links; 0 would be link 0
+/// alone. All four are asked together, and only where GPM does not tell the links' rates: driver 580.159.04 answers
+/// them as a batch, and when two of them were asked beside other fields on H100 with NVLink, it wrote a time and a
+/// value behind the list as well, over the heap.
+const FIELD_NVLINK: [u32; 4] = [138, 139, 140, 141];
 /// `nvmlDeviceGetPcieThroughput` answers KB/s.
 const KILOBYTE: f64 = 1_000.0;
 
 impl Device {
-    /// Reads the counters in one call, 0.6 to 1.6 ms. `pcie_throughput` adds the two calls that block for 21 ms
+    /// Reads the counters, 0.6 to 1.6 ms. `pcie_throughput` adds the two calls that block for 21 ms
     /// each: only without GPM, only while shown, and on a thread where that harms nobody.
     pub fn counters(&mut self, caller: &Caller, pcie_throughput: bool) -> Counters {
         let port = &mut self.port;
-        let [cap, boost, sw_thermal, hw_thermal, brake] = FIELD_REASONS;
-        let [tx, rx] = FIELD_NVLINK;
-        let [cap, boost, sw_thermal, hw_thermal, brake, tx, rx] = port.fields(
-            caller,
-            [
-                (cap, 0),
-                (boost, 0),
-                (sw_thermal, 0),
-                (hw_thermal, 0),
-                (brake, 0),
-                (tx, ALL_LINKS),
-                (rx, ALL_LINKS),
-            ],
-        );
+        let [cap, boost, sw_thermal, hw_thermal, brake] =
+            port.fields(caller, FIELD_REASONS.map(|field| (field, 0)));
+        let (tx, rx) = if self.gpm.works() {
+            (Err(Absence::NotRequested), Err(Absence::NotRequested))
+        } else {
+            let [tx, rx, ..] = port.fields(caller, FIELD_NVLINK.map(|field| (field, ALL_LINKS)));
+            (tx, rx)
+        };
         let (pcie_tx, pcie_rx) = if pcie_throughput {
             (
                 throughput(port, caller, PcieUtilCounter::Send),

@@ -55,6 +55,11 @@ impl Device {
 }
 
 impl GpmState {
+    /// Whether a sample was taken: this GPU has GPM, and the links' rates come from it.
+    pub(super) const fn works(&self) -> bool {
+        self.before.is_some()
+    }
+
     pub(super) fn read(&mut self, port: &mut Port, caller: &Caller, scope: Scope, now: Mono) -> Option<Gpm> {
         if self.before.as_ref().is_some_and(|(_, at)| now.since(*at) < LEAST_INTERVAL) {
             return None;

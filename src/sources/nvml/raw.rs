@@ -203,7 +203,7 @@ impl RawDevice {
         let function = self.library.nvmlDeviceGetFieldValues.as_ref().ok().ok_or(Failure::MISSING)?;
         let mut values = field_list(requests);
         let count = c_int::try_from(requests.len()).unwrap_or(c_int::MAX);
-        // SAFETY: `values` holds `count` whole structures, and the one behind them that the driver looks at.
+        // SAFETY: `values` holds `count` whole structures, and one behind them that the driver may write to.
         Failure::check(unsafe { function(self.handle, count, values.as_mut_ptr()) })?;
         Ok(values
             .iter()
@@ -287,10 +287,9 @@ impl RawDevice {
 
 /// The list for `nvmlDeviceGetFieldValues`, and one entry more that is not counted.
 ///
-/// Driver 580.159.04 answers neighbouring NVLink fields (138 to 141 among them) together, and looks for the next of
-/// them behind the end of the list: where the memory there happened to begin like an NVLink field (the size 0x21 of
-/// a heap block reads as field 33), it wrote a time and a value over it. Seen on two H100 with NVLink, as a corrupt
-/// heap. Field 0 is none of NVLink's, so there the driver stops.
+/// Driver 580.159.04 was seen to write the time, latency and value of its NVLink fields (138 and 139) into the entry
+/// behind the last one, on two H100 with NVLink: what stood there was the size of the next heap block. The entry that
+/// is not counted takes that; fields of NVLink traffic are asked by themselves besides (`counters`).
 fn field_list(requests: &[(u32, u32)]) -> Vec<sys::nvmlFieldValue_st> {
     let entry = |(field, scope)| {
         let mut value = sys::nvmlFieldValue_st::zeroed();
