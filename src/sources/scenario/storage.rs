@@ -16,7 +16,7 @@ use flow::Flow;
 use spec::{CacheSpec, DatasetSpec, PoolSpec, VdevSpec};
 use std::sync::Arc;
 
-/// The tools are asked as often as a collector asks them.
+/// As often as a collector asks `zpool` while storage is shown.
 const TOOLS_EVERY: u64 = 10;
 const GIB: f64 = 1_073_741_824.0;
 /// First object set of a dataset: those before it belong to the pool itself.
