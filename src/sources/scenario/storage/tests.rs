@@ -94,7 +94,7 @@ fn what_no_machine_has_is_refused_by_name() {
 }
 
 #[test]
-fn the_demo_has_a_healthy_store_that_nothing_is_said_against() {
+fn the_demo_has_a_healthy_store_with_models_on_it() {
     let snapshot = after(embedded("incident-8xh100").unwrap(), 30);
     let pools = snapshot.storage.pools();
     assert_eq!(pools[0].healthy(), Some(true));
