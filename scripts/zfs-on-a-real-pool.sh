@@ -1,7 +1,8 @@
 #!/bin/sh
 # What storage costs and does on a machine with real pools; run it there, as an ordinary user or as root.
 #   scripts/zfs-on-a-real-pool.sh KGTOP cost            samples, readings and tool runs in 60 s, hidden and shown
-#   scripts/zfs-on-a-real-pool.sh KGTOP snapshots NAME  how the snapshots of a dataset are listed, called off after 15 s
+#   scripts/zfs-on-a-real-pool.sh KGTOP snapshots NAME [SECONDS]
+#                                                      how the snapshots of a dataset are listed, called off after 15 s
 #   scripts/zfs-on-a-real-pool.sh KGTOP quit            seconds from the key q to the shell, on a pseudo-terminal
 set -eu
 kgtop=$1
@@ -26,7 +27,7 @@ cost)
 snapshots)
     {
         echo "{\"kind\":\"list_snapshots\",\"dataset\":\"$3\"}"
-        sleep 15
+        sleep "${4:-15}"
         echo '{"kind":"list_snapshots"}'
         sleep 3
     } | "$kgtop" stream --child $$ > "$records"
@@ -39,7 +40,7 @@ quit)
     echo "q at $(cat "$work/pressed") s, the shell went on at $(cat "$work/gone") s"
     ;;
 *)
-    sed -n '2,5p' "$0" >&2
+    sed -n '2,6p' "$0" >&2
     exit 64
     ;;
 esac

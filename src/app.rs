@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod doctor;
 pub mod events;
+pub mod findings;
 pub mod gpus;
 mod message;
 mod mode;

@@ -369,6 +369,34 @@ fn a_sleeping_gpu_is_shown_asleep_and_the_driver_is_opened_only_once_it_wakes() 
 }
 
 #[test]
+fn a_gpu_beside_a_sleeping_one_is_said_to_be_unread_and_not_to_be_without_a_driver() {
+    let root = tempfile::tempdir().unwrap();
+    copy(&fixture("roots/laptop-asleep"), root.path());
+    let devices = root.path().join("sys/bus/pci/devices");
+    copy(&devices.join("0000:01:00.0"), &devices.join("0000:02:00.0"));
+    std::fs::write(devices.join("0000:02:00.0/power/runtime_status"), "active\n").unwrap();
+    let library = stand_in::stand_in_library();
+    let (path, library) = (root.path().to_str().unwrap(), library.to_str().unwrap());
+    let arguments = ["--interval", "0.2", "--root", path, "--nvml-lib", library];
+    let mut collector = Collector::start(&arguments, "init-blocked.toml");
+    let sample = collector.find("both GPUs", |record| match record {
+        Record::Sample(sample) if sample.gpus.len() == 2 => Some(sample),
+        _ => None,
+    });
+    let states: Vec<_> = sample.gpus.iter().map(|gpu| (gpu.id.to_string(), gpu.state)).collect();
+    assert_eq!(
+        states,
+        [("0000:01:00.0".to_owned(), GpuState::Asleep), ("0000:02:00.0".to_owned(), GpuState::NotOpened)]
+    );
+    let nvml = sample.sources.iter().find(|source| &*source.name == "nvml").unwrap();
+    assert!(nvml.reason.contains("would wake it: GPU 0000:01:00.0"), "{}", nvml.reason);
+    // Once nothing sleeps, the driver is opened for both.
+    std::fs::write(devices.join("0000:01:00.0/power/runtime_status"), "active\n").unwrap();
+    let init = |record: &Record| matches!(record, Record::CallStuck(call) if &*call.call == "nvmlInit_v2");
+    collector.find("the driver to be opened", |record| init(&record).then_some(()));
+}
+
+#[test]
 fn a_machine_without_a_driver_has_its_devices_and_an_explanation() {
     let root = fixture("roots/no-driver");
     let mut collector = Collector::start(&["--root", root.to_str().unwrap(), "--interval", "0.2"], "idle");

@@ -495,6 +495,34 @@ fn a_share_of_the_cpu_needs_two_readings_of_the_same_process() {
 }
 
 #[test]
+fn an_idle_process_has_no_sample_and_no_invented_zero() {
+    let mut fold = deriver();
+    let busy = ProcessUtilization {
+        pid: 7,
+        sm: Percent(80.0),
+        memory: Percent(10.0),
+        encoder: Percent(0.0),
+        decoder: Percent(0.0),
+    };
+    let read = |seconds, value| GpuSample {
+        process_utilization: Some(Grouped { at: at(seconds), value }),
+        ..running(seconds, &[7, 8])
+    };
+    let shares = |snapshot: &Snapshot| {
+        let of = |pid| snapshot.processes.iter().find(|process| process.key.pid == pid).unwrap();
+        [of(7).gpus[0].sm.clone(), of(8).gpus[0].sm.clone()]
+    };
+    let unasked = push(&mut fold, hosted(0.0, running(0.0, &[7, 8]), &[(7, 100, 0.0), (8, 100, 0.0)]));
+    assert_eq!(shares(&unasked), [Err(Absence::NotRequested), Err(Absence::NotRequested)]);
+    let one = push(&mut fold, sample(1.0, vec![read(1.0, Ok(vec![busy]))]));
+    let none = Absence::InsufficientHistory { seen_seconds: 0.0 };
+    assert_eq!(shares(&one), [Ok(Percent(80.0)), Err(none.clone())]);
+    assert_eq!(none.to_string(), "no samples");
+    let refused = push(&mut fold, sample(2.0, vec![read(2.0, Err(Absence::NotSupported))]));
+    assert_eq!(shares(&refused), [Err(Absence::NotSupported), Err(Absence::NotSupported)]);
+}
+
+#[test]
 fn a_process_that_ended_stays_for_an_hour_with_its_user_job_and_memory() {
     let mut fold = deriver();
     fold.push(facts(7, 100, "alice"));

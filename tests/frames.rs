@@ -583,6 +583,72 @@ fn a_collector_that_hangs_is_named() {
     );
 }
 
+/// The line of the verdict strip.
+fn strip(state: &State) -> String {
+    shows(state, 120, 40).lines().nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn the_strip_names_the_key_to_the_evidence_of_the_worst_finding() {
+    let mut state = on(live(Rig::new(8, 20, Condition::Throttled)), Tab::Storage);
+    assert!(
+        strip(&state).starts_with("✗ GPU 3: the hardware cuts the clocks: too hot [v]"),
+        "{}",
+        strip(&state)
+    );
+    press(&mut state, "v");
+    assert_eq!(state.tab(), Tab::Limits);
+    assert!(shows(&state, 120, 40).contains("GPU 3 · "));
+
+    let mut state = on(live(Rig::new(8, 20, Condition::Lost)), Tab::Limits);
+    press(&mut state, "v");
+    assert_eq!(state.tab(), Tab::Events);
+    press(&mut state, "1");
+    assert!(shows(&state, 120, 40).contains("GPU 3 · "), "the GPU is selected on every tab");
+
+    // While a filter is typed it is a letter.
+    press(&mut state, "2/v");
+    assert_eq!(state.tab(), Tab::Processes);
+}
+
+#[test]
+fn every_finding_in_the_list_leads_to_its_tab_with_its_gpu_selected() {
+    let mut tabs = std::collections::BTreeSet::new();
+    for condition in [Condition::Lost, Condition::Throttled, Condition::Healthy] {
+        let mut state = live(Rig::new(8, 20, condition));
+        let findings = state.verdicts().to_vec();
+        assert!(!findings.is_empty());
+        for (place, finding) in findings.iter().enumerate() {
+            press(&mut state, "\u{1b}1f");
+            press(&mut state, &"↓".repeat(place));
+            let list = shows(&state, 120, 40);
+            let selected = list.lines().find(|line| line.contains("│ › ")).unwrap();
+            assert!(selected.contains(&finding.summary[..20]), "{place} is in view: {list}");
+            press(&mut state, "\n");
+            let tab = Tab::of(finding.area);
+            assert_eq!((state.tab(), state.overlay()), (tab, &Overlay::None), "{}", finding.summary);
+            tabs.insert(tab.number());
+            let index = findings_gpu(&state, finding.gpu.as_ref());
+            if let Some(index) = index.filter(|_| tab == Tab::Topology) {
+                assert!(shows(&state, 120, 40).contains(&format!("GPU{index} ")));
+            }
+            if let Some(index) = index.filter(|_| tab == Tab::Processes) {
+                assert!(shows(&state, 120, 40).contains(&format!("gpu:{index}")), "{}", finding.summary);
+            }
+            press(&mut state, "1");
+            if let Some(index) = index {
+                assert!(shows(&state, 120, 40).contains(&format!("GPU {index} · ")), "{}", finding.summary);
+            }
+        }
+    }
+    assert!(tabs.len() >= 4, "findings of several areas were followed: {tabs:?}");
+}
+
+fn findings_gpu(state: &State, id: Option<&kgtop::model::GpuId>) -> Option<u32> {
+    let gpu = state.snapshot()?.gpus.iter().find(|gpu| Some(&gpu.id) == id)?;
+    gpu.info.index.as_ref().ok().copied()
+}
+
 #[test]
 fn the_mouse_selects_sorts_and_opens() {
     let click = |x, y| {

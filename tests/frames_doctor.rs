@@ -164,6 +164,27 @@ fn a_fault_is_told_and_goes_when_it_ends() {
 }
 
 #[test]
+fn the_strip_tells_of_a_failed_check_on_every_tab_once_it_was_read() {
+    let base = embedded("idle").unwrap();
+    let lacks = format!("{base}\n[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");
+    let strip = |state: &State| shows(state, 120, 40).lines().nth(2).unwrap().to_owned();
+    for (text, fails) in [(lacks.as_str(), true), (base, false)] {
+        let mut state = state_of("own", text, 5);
+        assert!(state.verdicts().is_empty(), "only the doctor has something to say: {:?}", state.verdicts());
+        for tab in Tab::ALL {
+            update(&mut state, Message::SelectTab(*tab));
+            let said = strip(&state);
+            assert_eq!(said.starts_with("✗ doctor: 1 check failed: "), fails, "{said}");
+            assert_eq!(said.ends_with(" [7]"), fails, "{said}");
+            assert_eq!(said.contains("all clear"), !fails, "{said}");
+        }
+        update(&mut state, Message::SelectTab(Tab::Gpus));
+        press(&mut state, KeyCode::Char('v'));
+        assert_eq!(state.tab(), if fails { Tab::Doctor } else { Tab::Gpus });
+    }
+}
+
+#[test]
 fn a_scenario_may_say_what_the_host_lacks() {
     let base = embedded("healthy-1xh200").unwrap();
     let text = format!("{base}\n[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");

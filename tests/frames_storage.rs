@@ -19,11 +19,12 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, Mous
 use kgtop::app::storage::{Intent, Section};
 use kgtop::app::{Effect, Message, Mode, Settings, State, Tab, update};
 use kgtop::model::{Absence, ListingState, Record, SnapshotBatch, ZfsSnapshot};
+use kgtop::sources::scenario::{Scenario, ScenarioPlayer, embedded};
 use kgtop::ui::{Theme, input};
-use kgtop::units::Bytes;
+use kgtop::units::{Bytes, Mono, Wall};
 use ratatui::layout::Rect;
 use storage::{Machine, STATES};
-use support::{Condition, Rig, START_WALL, frame, roles, text};
+use support::{Condition, Rig, START, START_WALL, frame, roles, text};
 
 const SIZES: [(u16, u16); 4] = [(200, 60), (120, 40), (80, 24), (40, 12)];
 const SECONDS: u64 = 90;
@@ -264,4 +265,30 @@ fn a_reading_that_failed_is_never_a_zero() {
     let screen = shows(&section(state_of(&machine), Section::Cache), 120, 40);
     assert!(screen.contains("Input/output error"), "{screen}");
     assert!(!screen.contains("0 B"), "{screen}");
+}
+
+#[test]
+fn the_demo_shows_a_store_that_is_well() {
+    let name = "incident-8xh100";
+    let scenario = Scenario::parse(embedded(name).unwrap(), name).unwrap();
+    let mode = Mode::Demo { name: name.into() };
+    let mut state = State::new(Settings { tab: Tab::Storage, ..Settings::default() }, mode);
+    for record in
+        ScenarioPlayer::new(scenario, Wall(START_WALL * 1_000_000), Mono(START * 1_000_000)).take(30)
+    {
+        update(&mut state, Message::Record(Box::new(record)));
+    }
+    let has = |section_of: Section, part: &str| {
+        let screen = shows(&section(state.clone(), section_of), 120, 40);
+        assert!(screen.contains(part), "{part} is not in\n{screen}");
+    };
+    has(Section::Pools, "✓ rpool ");
+    has(Section::Cache, "246 GiB now");
+    has(Section::Datasets, "checkpoints");
+    has(Section::Devices, "rpool mirror-1");
+    has(Section::Models, "…/Llama-3.1-8B-Instruct");
+    has(Section::Advice, "✓ nothing to advise on what was read");
+    let mut elsewhere = section(state, Section::Pools);
+    assert_eq!(press(&mut elsewhere, KeyCode::Enter), []);
+    assert!(shows(&elsewhere, 120, 40).contains("snapshots are those of a dataset"));
 }

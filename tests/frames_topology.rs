@@ -143,6 +143,20 @@ fn topology_of_eight_gpus_and_eight_nics() {
 }
 
 #[test]
+fn the_selected_pair_says_what_peers_may_do() {
+    let rig = Rig::new(8, 20, Condition::Healthy);
+    let mut state = on(state_of(&rig, 8, with_pairs), Tab::Topology);
+    press(&mut state, "l");
+    let screen = shows(&state, 200, 60);
+    let line = screen.lines().find(|line| line.contains("P2P")).unwrap();
+    let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("P2P read OK write OK NVLink OK atomics OK PCIe not supported"),
+        "each status by its name, and none of them a bare number: {words}"
+    );
+}
+
+#[test]
 fn topology_of_sixteen_gpus_keeps_its_headings() {
     let mut state = on(state_of(&Rig::new(16, 8, Condition::Healthy), 8, with_pairs), Tab::Topology);
     check("topology-sixteen", &state, 120, 40);

@@ -169,6 +169,25 @@ fn tools_that_answer_badly_cost_their_own_values_only() {
     assert!(problem.contains("zpool is not installed"), "{problem}");
 }
 
+/// Any device may then be one of the pools', and the text says what would help.
+#[test]
+fn without_the_right_to_ask_every_device_is_shown() {
+    let root = tempfile::tempdir().unwrap();
+    let pool = root.path().join("proc/spl/kstat/zfs/tank");
+    std::fs::create_dir_all(&pool).unwrap();
+    std::fs::write(pool.join("state"), "ONLINE\n").unwrap();
+    std::fs::write(root.path().join("proc/diskstats"), " 259 0 nvme7n1 100 5 2048 40 10 2 16 30 1 60 70\n")
+        .unwrap();
+    let tools = tempfile::tempdir().unwrap();
+    let refusal = "echo 'Permission denied the ZFS utilities must be run as root.' >&2; exit 1";
+    for name in ["zpool", "zfs"] {
+        script(tools.path(), name, refusal);
+    }
+    let text = run(root.path(), Some(tools.path()), "text");
+    assert!(text.contains("zpool: no permission: /dev/zfs may not be opened; run kgtop as root"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("nvme7n1 ")), "{text}");
+}
+
 #[test]
 fn a_tool_that_hangs_is_killed_and_the_rest_is_told() {
     let tools = tempfile::tempdir().unwrap();

@@ -175,6 +175,16 @@ fn two_h200_in_a_guest_as_recorded() {
         assert_eq!(device.numa_affinity, Ok(0));
         assert_eq!(device.gpu_numa, None);
     }
+    let snapshot = machine.snapshot();
+    let told = snapshot.inventory.topology.as_deref().unwrap();
+    let address = |place: usize| matrix.devices[place].address.as_deref().unwrap();
+    for (one, other) in [(0, 1), (1, 0)] {
+        // All of them 0, which is OK (nvmlGpuP2PStatus_t).
+        let pair = told.pair(address(one), address(other)).unwrap();
+        assert_eq!(pair.ancestor, Ok(30));
+        assert_eq!((&pair.p2p_read, &pair.p2p_write, &pair.p2p_nvlink), (&Ok(0), &Ok(0), &Ok(0)));
+        assert_eq!((&pair.p2p_atomics, &pair.p2p_pci), (&Ok(0), &Ok(0)));
+    }
     // Without NVLink it would be what NVML's level says.
     let plain = Machine::of(sysfs::H200_GUEST);
     assert_eq!(table(&plain.matrix()), "GPU0 X PHB\nGPU1 PHB X");

@@ -78,6 +78,8 @@ pub struct Verdict {
     pub gpu: Option<GpuId>,
     /// Other GPUs that it concerns: the ones that wait behind a stalled one.
     pub others: Vec<GpuId>,
+    /// The thing beside a GPU that it is about, such as a port; often empty.
+    pub subject: String,
     /// Where to look.
     pub area: Area,
     /// One sentence, the GPU's number in it.
@@ -91,6 +93,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// What it is known by while others come and go.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        (self.rule, self.gpu.clone(), self.subject.clone())
+    }
+
     /// Whether it is about that GPU.
     #[must_use]
     pub fn concerns(&self, gpu: &GpuId) -> bool {
@@ -116,7 +124,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// What a finding is remembered by: the rule, the GPU, and the thing beside a GPU (a port).
-type Key = (&'static str, Option<GpuId>, String);
+pub type Key = (&'static str, Option<GpuId>, String);
 
 #[derive(Clone, Debug)]
 struct Held {
@@ -183,6 +191,7 @@ fn hold(held: &mut BTreeMap<Key, Held>, key: Key, rule: &Rule, finding: Finding,
         severity: finding.severity.unwrap_or(rule.severity),
         gpu: finding.gpu,
         others: finding.others,
+        subject: finding.subject,
         area: rule.area,
         summary: finding.summary,
         evidence: finding.evidence,

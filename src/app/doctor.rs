@@ -1,9 +1,9 @@
 //! The doctor tab: what the checks found, in which order, and which one is selected.
 
 use super::{Effect, Motion, Overlay, State, Tab};
-use crate::analysis::doctor::{self, Examined, Outcome};
+use crate::analysis::doctor::{self, Examined, Layer, Outcome};
 use crate::analysis::events::Incident;
-use crate::model::Snapshot;
+use crate::model::{Grouped, HostFiles, Inventory, Snapshot};
 use std::sync::Arc;
 
 /// In which order the checks stand.
@@ -38,6 +38,38 @@ pub struct DoctorState {
     selected: Option<&'static str>,
     /// The snapshot and the order that were examined last.
     of: Option<(Arc<Snapshot>, Order)>,
+    /// What failed when the facts were last new; `None`: nothing, or they were not read.
+    pub(super) failed: Option<Failed>,
+    /// The facts that `failed` stands on.
+    judged: Option<Facts>,
+}
+
+/// Checks that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// How many.
+    pub count: usize,
+    /// What the most likely cause among them found.
+    pub first: String,
+}
+
+/// What the checks rest on and what is seldom read: they are made again when one of these is new.
+#[derive(Clone, Debug)]
+struct Facts {
+    files: Arc<Grouped<HostFiles>>,
+    inventory: Arc<Inventory>,
+}
+
+impl Facts {
+    /// Those of a snapshot, once the files of the host were read, all of them.
+    fn of(snapshot: &Snapshot) -> Option<Self> {
+        let files = snapshot.host_files.as_ref().filter(|group| group.value.pending.is_none())?;
+        Some(Self { files: Arc::clone(files), inventory: Arc::clone(&snapshot.inventory) })
+    }
+
+    fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.files, &other.files) && Arc::ptr_eq(&self.inventory, &other.inventory)
+    }
 }
 
 /// What can be asked of the doctor tab.
@@ -62,8 +94,34 @@ impl State {
         self.doctor.examined.iter().position(|one| Some(one.check.id) == selected).unwrap_or(0)
     }
 
+    /// The checks that failed, as far as the files of the host were read. Those of health are left out: they say what
+    /// the findings say, and go with them.
+    pub(crate) const fn failed_check(&self) -> Option<&Failed> {
+        self.doctor.failed.as_ref()
+    }
+
+    /// Counts what failed, when the facts are new.
+    fn refresh_failed(&mut self) {
+        let facts = self.shown().and_then(|shown| Facts::of(&shown.snapshot));
+        let Some((facts, shown)) = facts.zip(self.shown()) else {
+            (self.doctor.failed, self.doctor.judged) = (None, None);
+            return;
+        };
+        if self.doctor.judged.as_ref().is_some_and(|judged| judged.are(&facts)) {
+            return;
+        }
+        let incidents: Vec<&Incident> = self.events.log.incidents().collect();
+        let mut failed = doctor::examine(&shown.snapshot, &shown.verdicts, &incidents);
+        failed.retain(|one| one.found.outcome == Outcome::Fail && one.check.layer != Layer::Health);
+        doctor::worst_first(&mut failed);
+        let count = failed.len();
+        self.doctor.failed = failed.into_iter().next().map(|one| Failed { count, first: one.found.summary });
+        self.doctor.judged = Some(facts);
+    }
+
     /// Examines what is shown, unless it was or nobody looks.
     pub(super) fn refresh_doctor(&mut self) {
+        self.refresh_failed();
         if self.tab != Tab::Doctor {
             self.doctor.of = None;
             return;
@@ -88,6 +146,11 @@ impl State {
         self.doctor.examined = examined;
         self.doctor.of = Some((snapshot, order));
     }
+}
+
+/// Selects what is worst.
+pub(super) fn show_worst(state: &mut State) {
+    (state.doctor.order, state.doctor.selected) = (Order::WorstFirst, None);
 }
 
 /// Carries out an intent.

@@ -1,7 +1,7 @@
 //! What can happen, and what the runtime is asked to do about it.
 
 use super::actions::{self, Confirmed, Preflight, Wanted};
-use super::{Motion, Tab, doctor, events, gpus, processes, storage, topology};
+use super::{Motion, Tab, doctor, events, findings, gpus, processes, storage, topology};
 use crate::actions::{Change, Outcome, Progress};
 use crate::model::{Demand, Deriver, GpuId, Record, StuckCall};
 use crate::units::{Mono, Wall};
@@ -85,6 +85,8 @@ pub enum Message {
     MoveOverlay {
         /// Where to.
         motion: Motion,
+        /// The line that stands at the top, as drawn.
+        first: usize,
         /// The last line that can stand at the top, as drawn.
         last: usize,
     },
@@ -104,6 +106,8 @@ pub enum Message {
     Slower,
     /// Text from the terminal's clipboard. It is only ever taken as text.
     Paste(String),
+    /// Something about the findings.
+    Findings(findings::Intent),
     /// An intent within the GPUs tab.
     Gpus(gpus::Intent),
     /// An intent within the topology tab.

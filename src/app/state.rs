@@ -6,6 +6,7 @@ use super::gpus::GpusState;
 use super::processes::ProcessesState;
 use super::{Mode, Tab, Window};
 use crate::analysis::events::Incident;
+use crate::analysis::verdict::Key;
 use crate::analysis::{Judge, Severity, Verdict};
 use crate::model::{
     DatasetTracks, DatasetView, Demand, Deriver, Gpu, GpuId, GpuState, Header, History, Inventory,
@@ -72,8 +73,10 @@ pub enum Overlay {
     },
     /// All findings, with evidence and advice.
     Findings {
-        /// First line shown.
-        scroll: usize,
+        /// The selected one; `None`: the worst, whatever it is.
+        selected: Option<Key>,
+        /// First line shown, where it was scrolled by hand; else the selected one is in view.
+        scroll: Option<usize>,
     },
     /// Everything about one GPU.
     Gpu {

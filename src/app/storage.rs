@@ -147,7 +147,8 @@ pub(crate) fn places(storage: &Storage) -> Vec<Place<'_>> {
     storage.pools().into_iter().map(Place::Pool).chain(filesystems.map(Place::FileSystem)).collect()
 }
 
-/// The leaves of all pools, then the devices of the file systems beside them.
+/// The leaves of all pools, then the devices of the file systems beside them; all others too where the tools could
+/// not say what the pools lie on.
 pub(crate) fn devices(storage: &Storage) -> Vec<Device> {
     let mut devices = Vec::new();
     for status in storage.status.get().into_iter().flatten() {
@@ -178,6 +179,17 @@ pub(crate) fn devices(storage: &Storage) -> Vec<Device> {
             && !devices.iter().any(|device| &device.name == disk)
         {
             devices.push(Device { name: Arc::clone(disk), holds: each.mount_point.to_string(), vdev: None });
+        }
+    }
+    if storage.vdevs_unknown() {
+        for disk in storage.disks.iter() {
+            if !devices.iter().any(|device| device.name == disk.name) {
+                devices.push(Device {
+                    name: Arc::clone(&disk.name),
+                    holds: "a pool or nothing".into(),
+                    vdev: None,
+                });
+            }
         }
     }
     devices
@@ -332,7 +344,11 @@ fn show_fit(state: &mut State) {
 /// Listing snapshots costs an ioctl each: only a person asks for it, and only of a collector that runs here.
 fn show_snapshots(state: &mut State) -> Vec<Effect> {
     let Some(storage) = state.storage_shown() else { return Vec::new() };
-    if state.storage.section != Section::Datasets || state.storage.snapshots_of.is_some() {
+    if state.storage.snapshots_of.is_some() {
+        return Vec::new();
+    }
+    if state.storage.section != Section::Datasets {
+        state.notice = Some("snapshots are those of a dataset: select one in the section Datasets".into());
         return Vec::new();
     }
     let datasets = state.datasets_shown(storage);

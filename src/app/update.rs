@@ -1,7 +1,7 @@
 //! The only place where state changes.
 
 use super::{Effect, Message, Mode, Motion, Overlay, Replay, ReplayProgress, Shown, SourceLife, State};
-use super::{actions, events, gpus, processes};
+use super::{actions, events, findings, gpus, processes};
 use crate::analysis::Judge;
 use crate::analysis::events::{EventLog, Incident};
 use crate::model::{Deriver, Record};
@@ -108,7 +108,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             return vec![Effect::WriteBundle];
         }
         Message::ShowHelp => state.overlay = Overlay::Help { scroll: 0 },
-        Message::ShowFindings => state.overlay = Overlay::Findings { scroll: 0 },
+        Message::ShowFindings => state.overlay = Overlay::Findings { selected: None, scroll: None },
         Message::ShowCollectorLog => {
             state.overlay = Overlay::Notice {
                 title: "What the collector wrote to standard error".into(),
@@ -120,7 +120,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::MoveOverlay { motion, .. } if matches!(state.overlay, Overlay::Actions(_)) => {
             return actions::update(state, actions::Intent::Move(motion));
         }
-        Message::MoveOverlay { motion, last } => move_overlay(&mut state.overlay, motion, last),
+        Message::MoveOverlay { motion, first, last } => move_overlay(&mut state.overlay, motion, first, last),
         Message::RestartCollector if state.holds_the_collector() => {
             state.notice = Some("the collector starts again when the action is over".into());
         }
@@ -150,6 +150,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
                 actions::paste(state, &text);
             }
         }
+        Message::Findings(intent) => return findings::update(state, &intent),
         Message::Gpus(intent) => {
             let effects = gpus::update(state, intent);
             state.refresh_rows();
@@ -255,7 +256,7 @@ fn restore(state: &mut State, deriver: Deriver) {
     state.processes.rows.clear();
 }
 
-fn show_tab(state: &mut State, tab: super::Tab) {
+pub(super) fn show_tab(state: &mut State, tab: super::Tab) {
     state.tab = tab;
     state.overlay = Overlay::None;
     state.processes.editing = false;
@@ -292,13 +293,14 @@ fn change_speed(state: &mut State, faster: bool) -> Vec<Effect> {
     })
 }
 
-/// `last` is the last line that can stand at the top: what only the drawing knows comes with the message.
-fn move_overlay(overlay: &mut Overlay, motion: Motion, last: usize) {
+/// `first` is the line that stands at the top, `last` the last one that can: what only the drawing knows comes with
+/// the message.
+fn move_overlay(overlay: &mut Overlay, motion: Motion, first: usize, last: usize) {
     let scroll = match overlay {
         Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => return,
+        Overlay::Findings { scroll, .. } => scroll.get_or_insert(first),
         Overlay::Plan(view) => &mut view.scroll,
         Overlay::Help { scroll }
-        | Overlay::Findings { scroll }
         | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
         | Overlay::Progress { scroll }

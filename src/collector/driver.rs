@@ -90,7 +90,7 @@ impl Opener {
     }
 
     fn show_falling_asleep(&self) {
-        self.show_places();
+        self.show_places(true);
         self.shared.post(|board| {
             board.opened = true;
             board.source("nvml", SourceState::Unavailable, "the idle GPU was let go, so that it can sleep");
@@ -98,19 +98,24 @@ impl Opener {
     }
 
     fn show_asleep(&self) {
-        self.show_places();
+        self.show_places(true);
         self.shared.post(|board| {
             board.opened = true;
-            board.source("nvml", SourceState::Unavailable, "the GPU sleeps and is left asleep");
+            let asleep: Vec<&str> = pci::asleep(&board.pci).iter().map(|device| &*device.address).collect();
+            let who = if asleep.len() == 1 { "GPU" } else { "GPUs" };
+            let reason =
+                format!("left asleep, as opening the driver would wake it: {who} {}", asleep.join(", "));
+            board.source("nvml", SourceState::Unavailable, &reason);
         });
     }
 
-    /// GPUs that NVML does not serve stand on the board as what sysfs knows of them: asleep, without a driver, or
-    /// given to a virtual machine.
-    fn show_places(&self) {
+    /// GPUs that NVML does not serve stand on the board as what sysfs knows of them: asleep, without a driver, given
+    /// to a virtual machine, or with a driver that was `left_closed`.
+    fn show_places(&self, left_closed: bool) {
         let clock = self.shared.clock;
         self.shared.post(|board| {
-            let places: Vec<GpuSlot> = board.pci.iter().map(|device| place_of(device, clock)).collect();
+            let places: Vec<GpuSlot> =
+                board.pci.iter().map(|device| place_of(device, left_closed, clock)).collect();
             let unchanged = places.len() == board.gpus.len()
                 && places.iter().zip(&board.gpus).all(|(new, old)| {
                     new.pending.id == old.pending.id && new.pending.state == old.pending.state
@@ -123,7 +128,7 @@ impl Opener {
     }
 
     fn without_driver(&self, error: Option<&OpenError>) {
-        self.show_places();
+        self.show_places(false);
         self.shared.post(|board| {
             let text = error.map(ToString::to_string);
             let problem = match error {
@@ -161,7 +166,7 @@ impl Opener {
         self.shared.post(|board| {
             let unserved = |device: &&PciDevice| device.driver.as_deref() != Some("nvidia");
             let places: Vec<GpuSlot> =
-                board.pci.iter().filter(unserved).map(|device| place_of(device, clock)).collect();
+                board.pci.iter().filter(unserved).map(|device| place_of(device, false, clock)).collect();
             board.gpus.extend(places);
         });
         self.shared.post(|board| board.opened = true);
@@ -249,12 +254,13 @@ impl Opener {
 }
 
 /// The place of a GPU that NVML does not serve.
-fn place_of(device: &PciDevice, clock: Clock) -> GpuSlot {
+fn place_of(device: &PciDevice, left_closed: bool, clock: Clock) -> GpuSlot {
     let asleep =
         device.runtime_status.as_ref().is_ok_and(|status| matches!(&**status, "suspended" | "suspending"));
     let (state, reason) = match device.driver.as_deref() {
         Some("vfio-pci") => (GpuState::PassedThrough, Absence::NotRequested),
         Some("nvidia") if asleep => (GpuState::Asleep, Absence::Asleep),
+        Some("nvidia") if left_closed => (GpuState::NotOpened, Absence::NotRequested),
         _ => (GpuState::NoDriver, Absence::NotRequested),
     };
     let mut info = GpuInfo::absent(&reason);

@@ -79,6 +79,7 @@ impl fmt::Display for Absence {
             Self::Lost => f.write_str("GPU lost"),
             Self::Failed { code, text } if *code == 0 => write!(f, "failed: {text}"),
             Self::Failed { code, text } => write!(f, "failed: {text} ({code})"),
+            Self::InsufficientHistory { seen_seconds: 0.0 } => f.write_str("no samples"),
             Self::InsufficientHistory { seen_seconds } => write!(f, "only {seen_seconds:.0} s seen"),
         }
     }

@@ -109,6 +109,8 @@ pub enum GpuState {
     Lost,
     /// It sleeps (runtime power management) and was left asleep.
     Asleep,
+    /// The driver serves it and was left closed: to open it wakes every GPU that sleeps, and keeps them all awake.
+    NotOpened,
     /// It is on the bus, and no NVIDIA driver serves it.
     NoDriver,
     /// It belongs to a virtual machine (vfio-pci).
@@ -124,6 +126,7 @@ impl GpuState {
             Self::Stalled => "stalled",
             Self::Lost => "lost",
             Self::Asleep => "asleep",
+            Self::NotOpened => "not_opened",
             Self::NoDriver => "no_driver",
             Self::PassedThrough => "passed_through",
         }
@@ -132,9 +135,17 @@ impl GpuState {
     /// The state of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Ok, Self::Stalled, Self::Lost, Self::Asleep, Self::NoDriver, Self::PassedThrough]
-            .into_iter()
-            .find(|state| state.name() == name)
+        [
+            Self::Ok,
+            Self::Stalled,
+            Self::Lost,
+            Self::Asleep,
+            Self::NotOpened,
+            Self::NoDriver,
+            Self::PassedThrough,
+        ]
+        .into_iter()
+        .find(|state| state.name() == name)
     }
 }
 

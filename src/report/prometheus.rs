@@ -10,11 +10,12 @@ use crate::model::{Gpu, GpuState, Snapshot, known};
 use metrics::{COUNTER, DCGM, GAUGE, OWN};
 use std::fmt::Write as _;
 
-const STATES: [GpuState; 6] = [
+const STATES: [GpuState; 7] = [
     GpuState::Ok,
     GpuState::Stalled,
     GpuState::Lost,
     GpuState::Asleep,
+    GpuState::NotOpened,
     GpuState::NoDriver,
     GpuState::PassedThrough,
 ];

@@ -233,7 +233,14 @@ pub fn storage_text(snapshot: &Snapshot) -> String {
     }
     for (what, failure) in [("zpool", &storage.status.failure), ("zfs list", &storage.properties.failure)] {
         if let Some(failure) = failure {
-            let _ = writeln!(out, "{what}: {}", failure.value);
+            // What to do about it is known for this one only.
+            let advice = match failure.value {
+                Absence::NoPermission => {
+                    ": /dev/zfs may not be opened; run kgtop as root, or add its udev rule"
+                }
+                _ => "",
+            };
+            let _ = writeln!(out, "{what}: {}{advice}", failure.value);
         }
     }
     pools(&mut out, snapshot);
@@ -416,12 +423,14 @@ fn filesystems(out: &mut String, storage: &Storage) {
 }
 
 fn devices(out: &mut String, storage: &Storage) {
-    // Those that a pool or a file system lies on; the rest is in the JSON.
+    // Those that a pool or a file system lies on, or all where nobody could say; the rest is in the JSON.
     let vdevs = storage.status.get().into_iter().flatten().flat_map(|status| &status.vdevs);
     let names = vdevs.filter_map(|vdev| vdev.disk.as_deref());
     let mounts = storage.filesystems.get().into_iter().flatten().filter_map(|each| each.disk.as_deref());
     let used: std::collections::BTreeSet<&str> = names.chain(mounts).collect();
-    let disks: Vec<&DiskRates> = storage.disks.iter().filter(|disk| used.contains(&*disk.name)).collect();
+    let every = storage.vdevs_unknown();
+    let disks: Vec<&DiskRates> =
+        storage.disks.iter().filter(|disk| every || used.contains(&*disk.name)).collect();
     if disks.is_empty() {
         return;
     }

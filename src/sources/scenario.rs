@@ -14,6 +14,7 @@ mod player;
 mod preset;
 mod rig;
 mod spec;
+mod storage;
 mod truth;
 
 pub use error::ScenarioError;
@@ -63,6 +64,7 @@ pub struct Scenario {
     gpus: Vec<GpuRig>,
     processes: Vec<ProcessRig>,
     models: Vec<models::ModelSpec>,
+    storage: Option<storage::StorageSpec>,
     lines: Vec<KernelLine>,
     faults: Vec<FaultRig>,
     expectations: Vec<Expectation>,

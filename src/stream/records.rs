@@ -153,6 +153,7 @@ names!(GpuState {
     Stalled => "stalled",
     Lost => "lost",
     Asleep => "asleep",
+    NotOpened => "not_opened",
     NoDriver => "no_driver",
     PassedThrough => "passed_through",
 });

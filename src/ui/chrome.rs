@@ -192,11 +192,14 @@ pub(super) fn tab_bar(state: &State, area: Rect, pen: &mut Pen<'_>) {
 /// The worst that is known, in one sentence: the source first, because nothing below it is current without it.
 pub(super) fn verdict_strip(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let (mark, role, text) = sentence(state);
-    let others = state.verdicts().len().saturating_sub(1);
-    let more = match (state.verdicts().len(), others) {
-        (0, _) => String::new(),
-        (_, 0) => " [f]".to_string(),
-        (_, others) => format!(" +{others} more [f]"),
+    // `v` goes to the evidence of this one, `f` lists them all.
+    let more = match state.verdicts().len() {
+        0 if state.failed_check().is_some() && text.starts_with(DOCTOR) => {
+            format!(" [{}]", Tab::Doctor.number())
+        }
+        0 => String::new(),
+        1 => " [v] [f]".to_string(),
+        count => format!(" [v] +{} more [f]", count - 1),
     };
     let x = pen.text(area.x, area.y, area.width, mark, role) + 1;
     let room = area.right().saturating_sub(x);
@@ -204,6 +207,9 @@ pub(super) fn verdict_strip(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let x = pen.text(x, area.y, room - key, &text, role);
     pen.text(x, area.y, key, &more, Role::Key);
 }
+
+/// How a sentence of the doctor begins.
+const DOCTOR: &str = "doctor: ";
 
 fn sentence(state: &State) -> (&'static str, Role, String) {
     match &state.source {
@@ -255,6 +261,14 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
                 "no NVIDIA driver: 7 Doctor says which layer it is".into()
             },
         ),
+        Some(_) if state.failed_check().is_some() => {
+            let text = state.failed_check().map_or_else(String::new, |failed| {
+                let checks = words::counted(failed.count as u64, "check");
+                let first = if failed.count > 1 { ", the first" } else { "" };
+                format!("{DOCTOR}{checks} failed{first}: {}", failed.first)
+            });
+            ("✗", Role::Critical, text)
+        }
         Some(snapshot) if snapshot.sources.iter().any(|source| source.state != SourceState::Ok) => {
             let worst = snapshot.sources.iter().find(|source| source.state != SourceState::Ok);
             let text = worst.map_or_else(String::new, |source| {

@@ -1,7 +1,7 @@
 //! From an event of the terminal to a message.
 
 use super::{chrome, keys, layout, overlays, tabs};
-use crate::app::{Message, Motion, Overlay, State};
+use crate::app::{Message, Motion, Overlay, State, Tab};
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
@@ -17,7 +17,8 @@ pub fn message_for(state: &State, area: Rect, event: &Event) -> Option<Message> 
     }?;
     Some(match message {
         Message::MoveOverlay { motion, .. } => {
-            Message::MoveOverlay { motion, last: overlays::last_line(state, area) }
+            let (first, last) = overlays::lines_at_top(state, area);
+            Message::MoveOverlay { motion, first, last }
         }
         other => other,
     })
@@ -34,7 +35,7 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
     let click = matches!(mouse.kind, MouseEventKind::Down(MouseButton::Left));
     if let Some(overlay) = layout.overlay {
         return match motion {
-            Some(motion) => Some(Message::MoveOverlay { motion, last: 0 }),
+            Some(motion) => Some(Message::MoveOverlay { motion, first: 0, last: 0 }),
             None if click && overlay.contains(position) => overlays::hit(state, overlay, position),
             // A click beside a window closes it.
             None => (click && !overlay.contains(position)).then_some(Message::CloseOverlay),
@@ -50,7 +51,11 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
         return chrome::tab_at(layout.tabs, position.x).map(Message::SelectTab);
     }
     if layout.verdict.contains(position) {
-        return (!state.verdicts().is_empty()).then_some(Message::ShowFindings);
+        return match (state.verdicts(), state.failed_check()) {
+            ([], None) => None,
+            ([], Some(_)) => Some(Message::SelectTab(Tab::Doctor)),
+            _ => Some(Message::ShowFindings),
+        };
     }
     if layout.body.contains(position) && !state.on_driver_page() {
         return tabs::hit(state, layout.body, position);

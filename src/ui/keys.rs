@@ -6,7 +6,7 @@ mod table;
 use super::tabs;
 use crate::app::{Message, Mode, Overlay, State, Tab, actions as acts, processes};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use table::{FILTER, GLOBAL, NO_DRIVER, OVERLAY, REPLAY};
+use table::{FILTER, FINDINGS, GLOBAL, NO_DRIVER, OVERLAY, REPLAY};
 
 /// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub(super) fn active(state: &State) -> Vec<&'static Context> {
     match &state.overlay {
         Overlay::None => {}
         overlay if state.acts() => return actions::active(state, overlay),
+        Overlay::Findings { .. } if !state.verdicts().is_empty() => return vec![&FINDINGS, &OVERLAY],
         _ => return vec![&OVERLAY],
     }
     if types_text(state) {
@@ -96,7 +97,12 @@ pub(super) fn active(state: &State) -> Vec<&'static Context> {
 pub(super) fn all(with_actions: bool) -> Vec<&'static Context> {
     let tabs = Tab::ALL.iter().map(|tab| tabs::keys(*tab));
     let acting = actions::ALL.into_iter().filter(|_| with_actions);
-    [&GLOBAL].into_iter().chain(tabs).chain(acting).chain([&FILTER, &REPLAY, &NO_DRIVER, &OVERLAY]).collect()
+    [&GLOBAL]
+        .into_iter()
+        .chain(tabs)
+        .chain(acting)
+        .chain([&FILTER, &REPLAY, &NO_DRIVER, &FINDINGS, &OVERLAY])
+        .collect()
 }
 
 /// Whether keys are text of the filter.

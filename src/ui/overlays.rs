@@ -14,6 +14,7 @@ use super::theme::Role;
 use super::widgets::{Pen, width};
 use super::words;
 use crate::app::actions::Intent;
+use crate::app::findings::Intent as Finding;
 use crate::app::{Message, Overlay, State};
 use ratatui::layout::{Position, Rect};
 
@@ -39,11 +40,25 @@ pub(super) fn area(state: &State, body: Rect) -> Option<Rect> {
     Some(Rect { x, y, width: wide, height: high })
 }
 
-/// The last line that can stand at the top.
-pub(super) fn last_line(state: &State, screen: Rect) -> usize {
-    let Some(area) = super::layout(state, screen).and_then(|layout| layout.overlay) else { return 0 };
+/// The line that stands at the top, and the last one that can.
+pub(super) fn lines_at_top(state: &State, screen: Rect) -> (usize, usize) {
+    let Some(area) = super::layout(state, screen).and_then(|layout| layout.overlay) else { return (0, 0) };
     let columns = area.width.saturating_sub(4);
-    lines(state, columns).len().saturating_sub(room(state, area, columns))
+    let (count, room) = (lines(state, columns).len(), room(state, area, columns));
+    (first_line(state, columns, count, room), count.saturating_sub(room))
+}
+
+/// The line that stands at the top.
+fn first_line(state: &State, columns: u16, count: usize, room: usize) -> usize {
+    let last = count.saturating_sub(room);
+    match &state.overlay {
+        Overlay::Actions(menu) => first_row(menu.selected, count, room),
+        Overlay::Findings { scroll: None, .. } => {
+            let place = findings::place(state, state.selected_finding(), columns);
+            place.end.saturating_sub(room).min(place.start).min(last)
+        }
+        other => scroll(other).min(last),
+    }
 }
 
 /// Lines that have room above what is asked.
@@ -82,14 +97,27 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
 /// What a click in the overlay means: it selects an entry of a list, and takes the one that is selected. Nothing is
 /// ever confirmed by it.
 pub(super) fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
-    let Overlay::Actions(menu) = &state.overlay else { return None };
     let columns = area.width.saturating_sub(4);
     let count = lines(state, columns).len();
     let row = usize::from(position.y.checked_sub(area.y + 1)?);
     let room = room(state, area, columns);
-    let place = first_row(menu.selected, count, room) + row;
-    let intent = if place == menu.selected { Intent::Choose } else { Intent::Select(place) };
-    (row < room && place < count).then_some(Message::Actions(intent))
+    let line = first_line(state, columns, count, room) + row;
+    if row >= room || line >= count {
+        return None;
+    }
+    match &state.overlay {
+        Overlay::Actions(menu) => {
+            let intent = if line == menu.selected { Intent::Choose } else { Intent::Select(line) };
+            Some(Message::Actions(intent))
+        }
+        Overlay::Findings { .. } => {
+            let holds = |place: &usize| findings::place(state, *place, columns).contains(&line);
+            let place = (0..state.verdicts().len()).find(holds)?;
+            let is_selected = place == state.selected_finding();
+            Some(Message::Findings(if is_selected { Finding::Open } else { Finding::Select(place) }))
+        }
+        _ => None,
+    }
 }
 
 /// Draws the overlay.
@@ -107,10 +135,7 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     };
     let lines = lines(state, inner.width);
     let room = room(state, area, inner.width);
-    let first = match &state.overlay {
-        Overlay::Actions(menu) => first_row(menu.selected, lines.len(), room),
-        other => scroll(other).min(lines.len().saturating_sub(room)),
-    };
+    let first = first_line(state, inner.width, lines.len(), room);
     let asked = asked(state, inner.width);
     let shown = lines.iter().skip(first).take(room).chain(&asked);
     for (y, line) in (inner.y..inner.bottom()).zip(shown) {
@@ -149,11 +174,11 @@ fn scroll(overlay: &Overlay) -> usize {
     match overlay {
         Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => 0,
         Overlay::Help { scroll }
-        | Overlay::Findings { scroll }
         | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }
         | Overlay::Progress { scroll }
         | Overlay::Notice { scroll, .. } => *scroll,
+        Overlay::Findings { scroll, .. } => scroll.unwrap_or(0),
         Overlay::Plan(view) => view.scroll,
     }
 }

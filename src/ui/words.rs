@@ -78,6 +78,9 @@ pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
             Some((format!("STALLED in {call} for {since}"), Role::Critical))
         }
         GpuState::Asleep => Some(("asleep: left so, reading would wake it".into(), Role::Muted)),
+        GpuState::NotOpened => {
+            Some(("not read: opening the driver would keep GPUs from sleeping".into(), Role::Muted))
+        }
         GpuState::NoDriver => Some(("no NVIDIA driver serves it".into(), Role::Warning)),
         GpuState::PassedThrough => Some(("belongs to a virtual machine (vfio-pci)".into(), Role::Muted)),
     }

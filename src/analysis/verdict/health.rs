@@ -139,10 +139,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Health is judged as it was last read, whatever the GPU's state: a bad memory row stays bad while a call waits.
 fn each(context: &Context<'_>, check: impl Fn(&Gpu, &Health) -> Option<Finding>) -> Vec<Finding> {
-    let known = context
-        .snapshot
-        .gpus
-        .iter()
-        .filter(|gpu| !matches!(gpu.state, GpuState::NoDriver | GpuState::PassedThrough));
+    let known = context.snapshot.gpus.iter().filter(|gpu| {
+        !matches!(gpu.state, GpuState::NotOpened | GpuState::NoDriver | GpuState::PassedThrough)
+    });
     known.filter_map(|gpu| check(gpu, &gpu.health.as_ref()?.value)).collect()
 }

@@ -182,7 +182,8 @@ fn shares(gpu: &Gpu, sample: &GpuSample) -> Vec<(u32, ProcessGpu)> {
         Some(Ok(list)) => list
             .iter()
             .find(|process| process.pid == pid)
-            .map_or(Err(Absence::NotRequested), |process| Ok(process.sm)),
+            // The driver keeps no sample of a process that did nothing since the reading before.
+            .map_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }), |process| Ok(process.sm)),
         Some(Err(absence)) => Err(absence.clone()),
         None => Err(Absence::NotRequested),
     };

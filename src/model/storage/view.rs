@@ -250,6 +250,15 @@ impl Storage {
         self.disks.iter().find(|disk| &*disk.name == name)
     }
 
+    /// Pools are known and the devices below them are not: the tools were asked in vain. Any device may then be
+    /// one of theirs.
+    #[must_use]
+    pub fn vdevs_unknown(&self) -> bool {
+        self.status.value.is_none()
+            && self.status.failure.is_some()
+            && self.zfs().is_some_and(|kernel| !kernel.pools.is_empty())
+    }
+
     /// All pools, those that only the kernel or only the tools know included.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolView<'_>> {

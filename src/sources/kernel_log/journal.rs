@@ -37,13 +37,22 @@ impl Journal {
     /// # Errors
     /// When `journalctl` is not there, or shows nothing to this user.
     pub fn follow() -> Result<Self, JournalError> {
-        let mut probe = journalctl(&["-q", "-k", "-o", "cat", "-n", "1"]).map_err(JournalError::Start)?;
+        Self::follow_by(JOURNALCTL)
+    }
+
+    /// The same, by that command in the place of `journalctl`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or shows nothing.
+    pub fn follow_by(command: &[&str]) -> Result<Self, JournalError> {
+        let ask = |arguments: &[&str]| start(command, arguments).map_err(JournalError::Start);
+        let mut probe = ask(&["-q", "-k", "-o", "cat", "-n", "1"])?;
         let said = probe.lines.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
         drop(probe);
         if !said {
             return Err(JournalError::Empty);
         }
-        journalctl(&["-q", "-k", "-o", "json", "-f", "--no-tail"]).map_err(JournalError::Start)
+        ask(&["-q", "-k", "-o", "json", "-f", "--no-tail"])
     }
 
     /// Reads what the journal has of one boot, then ends: 0 is this boot, -1 the one before.
@@ -52,7 +61,7 @@ impl Journal {
     /// When `journalctl` is not there.
     pub fn of_boot(boot: i32) -> Result<Self, JournalError> {
         let boot = format!("--boot={boot}");
-        journalctl(&["-q", "-k", &boot, "-o", "json"]).map_err(JournalError::Start)
+        start(JOURNALCTL, &["-q", "-k", &boot, "-o", "json"]).map_err(JournalError::Start)
     }
 
     /// Whether there was any kernel message at all, of those read so far.
@@ -88,19 +97,23 @@ impl Drop for Journal {
     }
 }
 
-/// Starts `journalctl`, so that it ends with the thread that started it: a collector leaves without a farewell.
-fn journalctl(arguments: &[&str]) -> std::io::Result<Journal> {
-    let start = |program: &str, before: &[&str]| {
+/// The command that reads the journal.
+const JOURNALCTL: &[&str] = &["journalctl"];
+
+/// Starts the command, so that it ends with the thread that started it: a collector leaves without a farewell.
+fn start(command: &[&str], arguments: &[&str]) -> std::io::Result<Journal> {
+    let run = |before: &[&str]| {
+        let mut words = before.iter().chain(command).chain(arguments);
+        let program = words.next().ok_or(std::io::ErrorKind::InvalidInput)?;
         Command::new(program)
-            .args(before)
-            .args(arguments)
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
     };
-    let mut child = match start("setpriv", &["--pdeathsig", "KILL", "journalctl"]) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => start("journalctl", &[])?,
+    let mut child = match run(&["setpriv", "--pdeathsig", "KILL"]) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => run(&[])?,
         other => other?,
     };
     let Some(stdout) = child.stdout.take() else { return Err(std::io::ErrorKind::BrokenPipe.into()) };

@@ -98,11 +98,19 @@ impl Kmsg {
     /// # Errors
     /// When the log cannot be read any more (kmsg answers `EPERM` where reading is not allowed).
     pub fn read_next(&mut self) -> Result<Next, KmsgError> {
+        self.read_next_by(|fd, buffer| rustix::io::read(fd, buffer))
+    }
+
+    /// The same, by that way of reading.
+    pub(super) fn read_next_by(
+        &mut self,
+        mut read: impl FnMut(&OwnedFd, &mut [u8]) -> Result<usize, Errno>,
+    ) -> Result<Next, KmsgError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Next::Event(event));
             }
-            match rustix::io::read(&self.fd, &mut self.buffer) {
+            match read(&self.fd, &mut self.buffer) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok(Next::Idle),
                 Ok(length) => self.take(length),
                 Err(Errno::INTR) => {}

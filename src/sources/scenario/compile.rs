@@ -36,7 +36,12 @@ pub(super) fn compile(file: spec::File, name: &str, text: &str) -> Result<Scenar
     let mut compiler = Compiler { file: name, gpus: Vec::new() };
     let interval = compiler.within("interval_seconds", file.interval_seconds, LEAST_INTERVAL, 60.0)?;
     let duration = compiler.within("duration_seconds", file.duration_seconds, interval, LONGEST)?;
-    let host = host(&file.host, &file.host_file);
+    let mut host = host(&file.host, &file.host_file);
+    if let Some(storage) = &file.storage {
+        storage.check(name)?;
+        // The two names of the same memory cannot disagree unless a scenario says both.
+        host.arc = host.arc.or_else(|| storage.cache_gib().map(|gib| (gib * 1024.0 * MIB as f64) as u64));
+    }
     for group in &file.gpu {
         compiler.add_group(group, text)?;
     }
@@ -71,6 +76,7 @@ pub(super) fn compile(file: spec::File, name: &str, text: &str) -> Result<Scenar
         gpus: compiler.gpus,
         processes,
         models: file.model,
+        storage: file.storage,
         lines,
         faults,
         expectations,

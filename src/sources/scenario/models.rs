@@ -263,6 +263,18 @@ pub(super) fn store(models: &[ModelSpec], at: Mono, start: Wall) -> Option<Group
     Some(Grouped { at, value: ModelStore { places, models: list, complete: true, left_out: 0 } })
 }
 
+/// Bytes of the models on a mount that processes have read since they began to; never falls, also where a process
+/// is done.
+pub(super) fn bytes_read(models: &[ModelSpec], mount: &str, seconds: f64) -> f64 {
+    let here = models.iter().filter(|model| model.mount == mount);
+    here.flat_map(|model| model.uses.iter().map(move |each| (model, each)))
+        .map(|(model, each)| {
+            let passed = (seconds - each.from).max(0.0);
+            (passed * each.gb_per_second.max(0.0) * GB).min(model.weights().0 as f64)
+        })
+        .sum()
+}
+
 /// The uses at a time; `start` gives the start time of a process that is there.
 pub(super) fn uses(
     models: &[ModelSpec],

@@ -7,7 +7,7 @@ mod inventory;
 mod telling;
 mod topology;
 
-use super::{FaultKind, Scenario, models};
+use super::{FaultKind, Scenario, models, storage};
 use crate::model::{
     Bye, GpuSample, GpuState, Grouped, HostInfo, Record, Sample, SelfCost, SourceState, SourceStatus,
     StorageSample,
@@ -135,10 +135,24 @@ impl ScenarioPlayer {
             self.sequence <= 1 || seconds / 60 != t.saturating_sub(self.scenario.interval()).as_secs() / 60;
         let here = self.host_processes(truth);
         let start = |pid| here.iter().find(|process| process.key.pid == pid).map(|process| process.key.start);
+        let read = match &self.scenario.storage {
+            Some(storage) => {
+                let moment = storage::Moment {
+                    seconds: t.as_secs_f64(),
+                    at,
+                    start: self.wall,
+                    first: self.sequence <= 1,
+                    interval: self.scenario.interval().as_secs_f64(),
+                };
+                let loaded = |mount: &str| models::bytes_read(models, mount, moment.seconds);
+                storage::sample(storage, moment, &loaded)
+            }
+            None => StorageSample::default(),
+        };
         let sample = StorageSample {
             models: if due { models::store(models, at, self.wall) } else { None },
             model_uses: models::uses(models, t, at, start),
-            ..StorageSample::default()
+            ..read
         };
         (!sample.is_empty()).then(|| Box::new(sample))
     }

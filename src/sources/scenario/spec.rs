@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) model: Vec<super::models::ModelSpec>,
     #[serde(default)]
+    pub(super) storage: Option<super::storage::StorageSpec>,
+    #[serde(default)]
     pub(super) at: Vec<Entry>,
     #[serde(default)]
     pub(super) fault: Vec<Fault>,

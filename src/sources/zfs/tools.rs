@@ -1,5 +1,10 @@
 //! Runs `zpool` and `zfs`, each in a child with a deadline. A child can hang where no signal reaches it: it is
 //! never waited for without limit, and no second one is started while the first is alive.
+//!
+//! A child that runs when the collector leaves may outlive it: the collector leaves at once, whatever its threads
+//! do. A signal at the parent's death (`PR_SET_PDEATHSIG`) would have to be asked for between fork and exec, which
+//! `std` offers only as unsafe code. It would also end only what ends by itself: one that waits in the kernel for a
+//! suspended pool is reached by no signal. So at most one outlives, until its listing is done or its pool answers.
 
 use super::{
     DATASET_ARGUMENTS, POOL_ARGUMENTS, ParseError, STATUS_JSON_ARGUMENTS, STATUS_TEXT_ARGUMENTS,

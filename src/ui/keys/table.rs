@@ -1,7 +1,7 @@
 //! The keys that belong to no tab.
 
 use super::{Binding, Context, ch, ctrl, key};
-use crate::app::{Message, Motion, processes};
+use crate::app::{Message, Motion, findings, processes};
 use crossterm::event::KeyCode;
 
 pub(super) static GLOBAL: Context = Context {
@@ -27,6 +27,13 @@ pub(super) static GLOBAL: Context = Context {
             short: "findings",
             help: "all findings, with evidence and advice",
             message: || Message::ShowFindings,
+        },
+        Binding {
+            keys: &[ch('v')],
+            label: "v",
+            short: "",
+            help: "to the evidence of the worst finding",
+            message: || Message::Findings(findings::Intent::OpenWorst),
         },
         Binding {
             keys: &[ch(' ')],
@@ -160,10 +167,45 @@ pub(super) static NO_DRIVER: Context = Context {
     }],
 };
 
-/// `last` is filled in by the input, which knows how long the text is.
+/// `first` and `last` are filled in by the input, which knows how long the text is.
 pub(super) const fn scroll(motion: Motion) -> Message {
-    Message::MoveOverlay { motion, last: 0 }
+    Message::MoveOverlay { motion, first: 0, last: 0 }
 }
+
+/// Ahead of [`OVERLAY`], while a finding stands.
+pub(super) static FINDINGS: Context = Context {
+    name: "Among the findings",
+    bindings: &[
+        Binding {
+            keys: &[key(KeyCode::Enter)],
+            label: "Enter",
+            short: "evidence",
+            help: "to the tab that shows its evidence, its GPU selected",
+            message: || Message::Findings(findings::Intent::Open),
+        },
+        Binding {
+            keys: &[key(KeyCode::Up), ch('k')],
+            label: "↑",
+            short: "",
+            help: "the one above (also k)",
+            message: || Message::Findings(findings::Intent::Move(Motion::Previous)),
+        },
+        Binding {
+            keys: &[key(KeyCode::Down), ch('j')],
+            label: "↓",
+            short: "next",
+            help: "the one below (also j)",
+            message: || Message::Findings(findings::Intent::Move(Motion::Next)),
+        },
+        Binding {
+            keys: &[key(KeyCode::PageDown), ch(' ')],
+            label: "PgDn",
+            short: "scroll",
+            help: "a page down (also Space)",
+            message: || scroll(Motion::PageDown),
+        },
+    ],
+};
 
 pub(super) static OVERLAY: Context = Context {
     name: "In a window like this one",

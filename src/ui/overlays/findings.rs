@@ -1,10 +1,12 @@
 //! All findings, the worst first, with evidence and advice.
 
 use super::{Line, labelled, wrapped};
-use crate::app::State;
+use crate::analysis::Verdict;
+use crate::app::{State, Tab};
 use crate::model::{Snapshot, SourceState};
 use crate::ui::theme::Role;
 use crate::ui::words;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What the collector costs this machine.
@@ -19,6 +21,38 @@ fn own_cost(snapshot: &Snapshot, columns: u16) -> Vec<Line> {
     lines
 }
 
+/// One finding: the sentence, and beneath it what stands behind it.
+fn finding(snapshot: &Snapshot, verdict: &Verdict, is_selected: bool, columns: u16) -> Vec<Line> {
+    let (mark, role) = words::mark(verdict.severity);
+    let (pointer, text) = if is_selected { ("› ", Role::Selection) } else { ("  ", role) };
+    let mut lines = Vec::new();
+    for (index, part) in wrapped(&verdict.summary, columns.saturating_sub(4)).into_iter().enumerate() {
+        let (pointer, mark) = if index == 0 { (pointer, format!("{mark} ")) } else { ("  ", "  ".into()) };
+        lines.push(vec![(pointer.into(), text), (mark, role), (part, text)]);
+    }
+    let since = words::duration(snapshot.mono.since(verdict.since));
+    let tab = Tab::of(verdict.area);
+    lines.extend(labelled("  since", &format!("{since} ago"), Role::Text, columns));
+    lines.extend(labelled("  evidence", &verdict.evidence, Role::Text, columns));
+    lines.extend(labelled("  shown in", &format!("{} {}", tab.number(), tab.title()), Role::Text, columns));
+    lines.extend(labelled("  what to do", &verdict.advice, Role::Strong, columns));
+    lines
+}
+
+/// The lines of the finding of that place, among those of [`lines`].
+pub(super) fn place(state: &State, place: usize, columns: u16) -> Range<usize> {
+    let Some(snapshot) = state.snapshot() else { return 0..0 };
+    let mut start = 0;
+    for (index, verdict) in state.verdicts().iter().enumerate() {
+        let end = start + finding(snapshot, verdict, false, columns).len();
+        if index == place {
+            return start..end;
+        }
+        start = end + 1;
+    }
+    0..0
+}
+
 pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
     let Some(snapshot) = state.snapshot() else {
         return vec![vec![("waiting for the first reading".into(), Role::Muted)]];
@@ -27,18 +61,12 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
     if state.verdicts().is_empty() {
         lines.push(vec![("✓ nothing to report".into(), Role::Good)]);
     }
-    for verdict in state.verdicts() {
+    let selected = state.selected_finding();
+    for (place, verdict) in state.verdicts().iter().enumerate() {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }
-        let (mark, role) = words::mark(verdict.severity);
-        for (index, part) in wrapped(&verdict.summary, columns.saturating_sub(2)).into_iter().enumerate() {
-            lines.push(vec![(if index == 0 { format!("{mark} ") } else { "  ".into() }, role), (part, role)]);
-        }
-        let since = words::duration(snapshot.mono.since(verdict.since));
-        lines.extend(labelled("  since", &format!("{since} ago"), Role::Text, columns));
-        lines.extend(labelled("  evidence", &verdict.evidence, Role::Text, columns));
-        lines.extend(labelled("  what to do", &verdict.advice, Role::Strong, columns));
+        lines.extend(finding(snapshot, verdict, place == selected, columns));
     }
     lines.push(Vec::new());
     lines.push(vec![("Sources".into(), Role::Title)]);

@@ -71,8 +71,8 @@ static KEYS: Context = Context {
         ),
         bind!(
             Message::Events,
-            [ch('f')],
-            "f",
+            [ch('F')],
+            "F",
             "filter",
             "all, warnings and worse, critical, of the selected GPU",
             Intent::NextFilter

@@ -6,6 +6,7 @@ mod datasets;
 mod devices;
 mod models;
 mod pools;
+mod sentences;
 mod snapshots;
 mod table;
 

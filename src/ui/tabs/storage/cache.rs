@@ -1,12 +1,12 @@
 //! ARC and L2ARC: how large, how often they help, and what the disks do meanwhile.
 
+use super::sentences::{self, Sentence};
 use super::without_zfs;
 use crate::app::State;
 use crate::model::{Absence, Metric, Reading, Snapshot, ZfsCache, known};
-use crate::ui::overlays::wrapped;
 use crate::ui::tabs::gpus::detail::axis;
 use crate::ui::theme::Role;
-use crate::ui::widgets::{BarPart, Chart, Pen, Scale, Series, Timeline, bar, chart};
+use crate::ui::widgets::{BarPart, Chart, Pen, Scale, Series, Timeline, bar, chart, width};
 use crate::ui::words;
 use crate::units::{Bytes, BytesPerSecond};
 use ratatui::layout::Rect;
@@ -33,34 +33,15 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
         return;
     };
     let cache = &kernel.cache;
-    let mut y = size(cache, area, pen);
-    for (label, text, role) in facts(snapshot, cache) {
-        for (nth, line) in wrapped(&text, area.width.saturating_sub(LABEL).max(1)).iter().enumerate() {
-            if y >= area.bottom() {
-                return;
-            }
-            pen.text(area.x, y, LABEL, if nth == 0 { label } else { "" }, Role::Muted);
-            pen.text(area.x + LABEL, y, area.width.saturating_sub(LABEL), line, role);
-            y += 1;
-        }
-    }
+    let y = size(cache, area, pen);
+    let below = Rect { y, height: area.bottom().saturating_sub(y), ..area };
+    let y = sentences::draw(&facts(snapshot, cache), LABEL, below, pen);
     let rest = Rect { y: y + 1, height: area.bottom().saturating_sub(y + 1), ..area };
     charts(state, snapshot, rest, pen);
 }
 
+/// The size against what is allowed, as a bar where there is room for it beside the text.
 fn size(cache: &ZfsCache, area: Rect, pen: &mut Pen<'_>) -> u16 {
-    if area.height == 0 {
-        return area.y;
-    }
-    let mut x = pen.text(area.x, area.y, LABEL, "ARC size", Role::Muted).max(area.x + LABEL);
-    if let (Ok(size), Ok(most)) = (&cache.size, &cache.target_max)
-        && area.width > LABEL + BAR + 30
-        && most.0 > 0
-    {
-        let share = size.0 as f64 / most.0 as f64;
-        bar(pen, x, area.y, BAR, &[BarPart { share, role: Role::BarFill }]);
-        x += BAR + 1;
-    }
     let of = |reading: &Reading<Bytes>| words::reading(reading, Role::Text).0;
     let text = format!(
         "{} now, target {}, {} to {} allowed",
@@ -69,8 +50,19 @@ fn size(cache: &ZfsCache, area: Rect, pen: &mut Pen<'_>) -> u16 {
         of(&cache.target_min),
         of(&cache.target_max)
     );
-    pen.text(x, area.y, area.right().saturating_sub(x), &text, Role::Text);
-    area.y + 1
+    if let (Ok(size), Ok(most)) = (&cache.size, &cache.target_max)
+        && area.width > LABEL + BAR + width(&text)
+        && most.0 > 0
+        && area.height > 0
+    {
+        let share = size.0 as f64 / most.0 as f64;
+        pen.text(area.x, area.y, LABEL, "ARC size", Role::Muted);
+        bar(pen, area.x + LABEL, area.y, BAR, &[BarPart { share, role: Role::BarFill }]);
+        let x = area.x + LABEL + BAR + 1;
+        pen.text(x, area.y, area.right().saturating_sub(x), &text, Role::Text);
+        return area.y + 1;
+    }
+    sentences::draw(&[("ARC size", text, Role::Text)], LABEL, area, pen)
 }
 
 /// A ratio as per cent, or why there is none: nothing asked for has no ratio.
@@ -82,7 +74,7 @@ fn ratio(reading: &Reading<f64>) -> String {
     }
 }
 
-fn facts(snapshot: &Snapshot, cache: &ZfsCache) -> Vec<(&'static str, String, Role)> {
+fn facts(snapshot: &Snapshot, cache: &ZfsCache) -> Vec<Sentence> {
     let rates = &snapshot.storage.cache;
     let of = |reading: &Reading<Bytes>| words::reading(reading, Role::Text).0;
     let speed = |reading: &Reading<BytesPerSecond>| words::reading(reading, Role::Text).0;

@@ -1,12 +1,12 @@
 //! Datasets as a tree or by activity; below, everything about the selected one, or its snapshots.
 
+use super::sentences::{self, Sentence};
 use super::table::{Table, column};
 use super::{snapshots, staleness, without_zfs};
 use crate::app::State;
 use crate::model::{Dataset, DatasetView, Reading, Snapshot};
-use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
-use crate::ui::widgets::{Align, Column, Pen, width};
+use crate::ui::widgets::{Align, Column, Pen};
 use crate::ui::words;
 use crate::units::{Bytes, Mono};
 use ratatui::layout::{Position, Rect};
@@ -47,6 +47,8 @@ const COLUMNS: [Column<Id>; 14] = [
     column(Id::Chart, "last minute", (12, 12), 2, Align::Left),
 ];
 
+/// Columns of a label in the detail.
+const LABEL: u16 = 11;
 /// Buckets of the small chart: a minute.
 const CHART: usize = 12;
 /// Heights of the small chart.
@@ -195,21 +197,13 @@ fn small_chart(state: &State, row: &DatasetView<'_>, now: Mono) -> String {
 
 fn detail(state: &State, row: &DatasetView<'_>, area: Rect, pen: &mut Pen<'_>) {
     pen.rule(area.x, area.y, area.width, &row.name);
-    let mut y = area.y + 1;
-    for (text, role) in sentences(state, row) {
-        for line in wrapped(&text, area.width.max(1)) {
-            if y >= area.bottom() {
-                return;
-            }
-            pen.text(area.x, y, area.width, &line, role);
-            y += 1;
-        }
-    }
+    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    sentences::draw(&sentences(state, row), LABEL, below, pen);
 }
 
-fn sentences(state: &State, row: &DatasetView<'_>) -> Vec<(String, Role)> {
+fn sentences(state: &State, row: &DatasetView<'_>) -> Vec<Sentence> {
     let mut lines = Vec::new();
-    let say = |label: &str, text: String| (format!("{label:<11}{text}"), Role::Text);
+    let say = |label, text: String| (label, text, Role::Text);
     if let Some(properties) = row.properties {
         let place = match &properties.mount_point {
             _ if properties.key_loaded == Some(false) => "locked: its key is not loaded".to_owned(),
@@ -264,8 +258,7 @@ fn sentences(state: &State, row: &DatasetView<'_>) -> Vec<(String, Role)> {
     }
     for advice in state.storage_advice().into_iter().filter(|advice| *advice.subject == *row.name) {
         let (mark, role) = words::mark(advice.severity);
-        lines.push((format!("{mark} {}", advice.summary), role));
+        lines.push(("", format!("{mark} {}", advice.summary), role));
     }
-    debug_assert!(lines.iter().all(|(text, _)| width(text) > 0));
     lines
 }

@@ -1,6 +1,7 @@
 //! The models that are stored here, and who loads them: what is loading above, the list, everything about the selected
 //! one below.
 
+use super::sentences::{self, Sentence};
 use super::table::{Table, column};
 use crate::analysis::fit::{KvType, words as fit};
 use crate::analysis::loading;
@@ -8,7 +9,7 @@ use crate::app::State;
 use crate::model::{ModelLoad, ModelStore, Process, Snapshot, StoredModel, known};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
-use crate::ui::widgets::{Align, Column, Pen};
+use crate::ui::widgets::{Align, Column, Pen, width};
 use crate::ui::words;
 use crate::units::{Bytes, format_age};
 use ratatui::layout::{Position, Rect};
@@ -44,6 +45,8 @@ const COLUMNS: [Column<Id>; 11] = [
     column(Id::User, "user", (8, 8), 9, Align::Left),
 ];
 
+/// Columns of a label in the detail.
+const LABEL: u16 = 11;
 /// Sentences above the list, at most.
 const SENTENCES: usize = 3;
 /// Lines of the detail, where there is room for it.
@@ -126,7 +129,9 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
     let selected = state.selected_model(&store.models);
     let table = Table::new(parts.table, &COLUMNS, selected, store.models.len());
     let mark = |model: &StoredModel| mark(snapshot, model);
-    table.draw(&store.models, Some(selected), pen, mark, |model, id, _| cell(snapshot, model, id));
+    table.draw(&store.models, Some(selected), pen, mark, |model, id, columns| {
+        cell(snapshot, model, id, columns)
+    });
     if let Some(model) = store.models.get(selected).filter(|_| parts.below.height > 0) {
         detail(snapshot, model, parts.below, pen);
     }
@@ -167,10 +172,18 @@ fn mark(snapshot: &Snapshot, model: &StoredModel) -> (&'static str, Role) {
     }
 }
 
-fn cell(snapshot: &Snapshot, model: &StoredModel, id: Id) -> (String, Role) {
+/// A model's name in so many columns: its end tells it from others, so the organisation before it goes first.
+fn short_name(name: &str, columns: u16) -> String {
+    match name.rsplit_once('/') {
+        Some((_, own)) if width(name) > columns => format!("…/{own}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn cell(snapshot: &Snapshot, model: &StoredModel, id: Id, columns: u16) -> (String, Role) {
     let shape = &model.shape;
     match id {
-        Id::Name => (model.name.to_string(), Role::Strong),
+        Id::Name => (short_name(&model.name, columns), Role::Strong),
         Id::Parameters => words::reading(&shape.parameters.clone().map(fit::parameters), Role::Text),
         Id::Type => words::reading(&shape.data_type, Role::Text),
         Id::Size => (model.size.to_string(), Role::Text),
@@ -210,24 +223,16 @@ fn ago(snapshot: &Snapshot, at_us: i64) -> String {
 
 fn detail(snapshot: &Snapshot, model: &StoredModel, area: Rect, pen: &mut Pen<'_>) {
     pen.rule(area.x, area.y, area.width, &model.name);
-    let mut y = area.y + 1;
-    for (text, role) in sentences(snapshot, model) {
-        for line in wrapped(&text, area.width.max(1)) {
-            if y >= area.bottom() {
-                return;
-            }
-            pen.text(area.x, y, area.width, &line, role);
-            y += 1;
-        }
-    }
+    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    sentences::draw(&sentences(snapshot, model), LABEL, below, pen);
 }
 
 /// Everything about a model: the finding first.
-fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<(String, Role)> {
-    let say = |label: &str, text: String| (format!("{label:<11}{text}"), Role::Text);
+fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<Sentence> {
+    let say = |label, text: String| (label, text, Role::Text);
     let mut lines = Vec::new();
     if let Err(crate::model::Absence::Failed { text, .. }) = &model.shape.weights {
-        lines.push((format!("! {text}"), Role::Warning));
+        lines.push(("", format!("! {text}"), Role::Warning));
     }
     if model.unfinished.files > 0 {
         let files = model.unfinished.files;
@@ -236,7 +241,7 @@ fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<(String, Role)> {
             if files == 1 { "" } else { "s" },
             model.unfinished.size
         );
-        lines.push((text, Role::Warning));
+        lines.push(("", text, Role::Warning));
     }
     for load in loads(snapshot, model) {
         lines.push(say("used by", format!("{}: {}", who(snapshot, load), words::model_use(load))));
