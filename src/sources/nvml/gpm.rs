@@ -8,6 +8,7 @@ use super::value::{percent, rate};
 use crate::model::{Absence, Gpm, Reading};
 use crate::units::{BytesPerSecond, Mono, Percent};
 use nvml_wrapper_sys::bindings as sys;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// NVML asks for at least this long between two samples; closer ones give noise.
@@ -32,6 +33,48 @@ const NVLINK_RX: u32 = sys::nvmlGpmMetricId_t_NVML_GPM_METRIC_NVLINK_TOTAL_RX_PE
 const METRICS: [u32; 12] =
     [GRAPHICS, SM, SM_OCCUPANCY, TENSOR, DRAM, FP64, FP32, FP16, PCIE_TX, PCIE_RX, NVLINK_TX, NVLINK_RX];
 
+/// One GPU at a time is in a GPM call, although NVML calls itself thread-safe: on two H100 with driver 580.159.04, a
+/// thread each, every second start crashed inside of the first `nvmlGpmMetricsGet`, far outside of both samples; a
+/// single GPU, or both on one thread, never did.
+static TURN: Turn = Turn::new();
+/// How long a GPU waits for its turn: eight GPUs need 12 ms together (h200.md). One whose call does not return costs
+/// the others this much a round and their GPM, nothing else.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What only one thread does at a time, and no thread waits for without end.
+struct Turn {
+    taken: Mutex<bool>,
+    given_back: Condvar,
+}
+
+impl Turn {
+    const fn new() -> Self {
+        Self { taken: Mutex::new(false), given_back: Condvar::new() }
+    }
+
+    /// The turn, until it is dropped; `None` when it did not come within `patience`.
+    fn take(&self, patience: Duration) -> Option<Taken<'_>> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.given_back.wait_timeout_while(taken, patience, |taken| *taken);
+        let (mut taken, _timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *taken {
+            return None;
+        }
+        *taken = true;
+        Some(Taken(self))
+    }
+}
+
+/// Gives the turn back when it is dropped.
+struct Taken<'a>(&'a Turn);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.given_back.notify_one();
+    }
+}
+
 /// The sample before, and a buffer to take the next one into. Two buffers serve a device for good.
 #[derive(Default)]
 pub(super) struct GpmState {
@@ -47,8 +90,8 @@ pub(super) enum Scope {
 }
 
 impl Device {
-    /// Takes a GPM sample at `now` and gives the means since the one before; `None` for the first one, and when
-    /// less than 100 ms have passed.
+    /// Takes a GPM sample at `now` and gives the means since the one before; `None` for the first one, when less
+    /// than 100 ms have passed, and when another GPU's call does not return.
     pub fn gpm(&mut self, caller: &Caller, now: Mono) -> Option<Gpm> {
         self.gpm.read(&mut self.port, caller, Scope::Device, now)
     }
@@ -64,6 +107,7 @@ impl GpmState {
         if self.before.as_ref().is_some_and(|(_, at)| now.since(*at) < LEAST_INTERVAL) {
             return None;
         }
+        let _turn = TURN.take(PATIENCE)?;
         let sample = match self.sample(port, caller, scope) {
             Ok(sample) => sample,
             Err(absence) => return Some(Gpm::absent(&absence)),
@@ -137,6 +181,22 @@ fn group(answers: &[Reading<f64>], interval: Duration) -> Gpm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_that_does_not_come_is_not_waited_for() {
+        let turn = Turn::new();
+        let first = turn.take(Duration::ZERO);
+        assert!(first.is_some());
+        assert!(turn.take(Duration::from_millis(1)).is_none(), "the call of another GPU hangs");
+        drop(first);
+        assert!(turn.take(Duration::ZERO).is_some());
+        std::thread::scope(|scope| {
+            let held = turn.take(Duration::ZERO);
+            let waiting = scope.spawn(|| turn.take(Duration::from_secs(60)).is_some());
+            drop(held);
+            assert!(waiting.join().unwrap(), "it comes as soon as it is given back");
+        });
+    }
 
     #[test]
     fn answers_are_told_apart_by_position_and_scaled() {
