@@ -154,11 +154,13 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-/// A reason by its counter; by the mask of every reading of the interval only where there is no counter.
+/// A reason by its counter; by the mask of every reading of the interval only where there is no counter, or while
+/// the counter was read but once: the next reading is up to 5 s away, and `kgtop doctor` does not wait for it.
 fn slowdown(context: &Context<'_>, reason: usize, bit: u64, least: f32, fact: &str) -> Vec<Finding> {
     context.each(|gpu| {
-        if context.memory.counts(&gpu.id, reason) {
-            let (share, at) = context.memory.share(&gpu.id, reason)?;
+        if context.memory.counts(&gpu.id, reason)
+            && let Some((share, at)) = context.memory.share(&gpu.id, reason)
+        {
             // Counters are read up to 5 s apart.
             let recent = context.snapshot.mono.since(at) <= Duration::from_secs(10);
             return (recent && share >= least).then(|| {
