@@ -46,7 +46,7 @@ pub(super) static GLOBAL: Context = Context {
             keys: &[key(KeyCode::Tab)],
             label: "Tab",
             short: "",
-            help: "next tab (also 1 to 9)",
+            help: "next tab (also 1 to 7)",
             message: || Message::NextTab,
         },
         Binding {
