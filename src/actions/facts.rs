@@ -54,8 +54,6 @@ pub struct GpuFacts {
     pub recovery_action: Reading<u32>,
     /// Virtualisation mode: 2 is a vGPU guest.
     pub virtualization: Reading<u32>,
-    /// A display is attached.
-    pub display_attached: Reading<bool>,
     /// Architecture, for the reset rules.
     pub architecture: Reading<String>,
     /// NVLinks, and how many of them go to a switch.
@@ -177,7 +175,6 @@ impl GpuFacts {
             remap_pending: health.map_or_else(|| Err(Absence::NotRequested), |h| h.remap_pending.clone()),
             recovery_action: live.map_or_else(|| Err(Absence::NotRequested), |l| l.recovery_action.clone()),
             virtualization: info.virtualization.clone(),
-            display_attached: info.display_attached.clone(),
             architecture: info.architecture.as_ref().map(ToString::to_string).map_err(Clone::clone),
             nvlinks: (known(&info.nvlinks).unwrap_or(0), known(&info.nvswitch_links).unwrap_or(0)),
             minor: info.minor.clone(),

@@ -136,7 +136,6 @@ fn a_reset_is_refused_for_every_holder_and_where_nobody_can_be_proven_absent() {
         assert_eq!(refused(&|g, _| g.recovery_action = Ok(action)), [], "{action}");
     }
     assert_eq!(refused(&|g, _| g.state = GpuState::Lost), [RefusalKind::Lost]);
-    assert_eq!(refused(&|g, _| g.display_attached = Ok(true)), [RefusalKind::Held]);
     assert_eq!(refused(&|g, _| g.virtualization = Ok(3)), [RefusalKind::Held]);
 }
 
