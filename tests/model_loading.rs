@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::format_push_string,
+    clippy::disallowed_methods,
     reason = "a test may panic"
 )]
 
@@ -16,31 +17,53 @@ mod models;
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;
 
+use kgtop::model::Deriver;
+use kgtop::{report, stream};
 use models::{Repository, safetensors};
-use std::io::{Read, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-/// Snapshots until one has seen the file move; a busy machine may need more than one.
-const TRIES: u32 = 20;
+/// How long the file is waited for to have moved.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One snapshot of a machine whose only GPU process is this test.
-fn snapshot(home: &Path, scenario: &Path) -> serde_json::Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
-        .args(["snapshot", "--format", "json", "--interval", "5", "--nvml-lib"])
-        .arg(stand_in::stand_in_library())
-        .env("KGTOP_STAND_IN", scenario)
-        .env("HOME", home)
-        .env("XDG_CONFIG_HOME", home)
-        .env_remove("HF_HOME")
-        .env_remove("HF_HUB_CACHE")
-        .env_remove("XDG_CACHE_HOME")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {complaint}"))
+/// The collector of a machine whose only GPU process is this test.
+struct Collector(Child);
+
+impl Collector {
+    fn start(home: &Path, scenario: &Path) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .args(["stream", "--interval", "1", "--nvml-lib"])
+            .arg(stand_in::stand_in_library())
+            .env("KGTOP_STAND_IN", scenario)
+            .env("HOME", home)
+            .env("XDG_CONFIG_HOME", home)
+            .env_remove("HF_HOME")
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("XDG_CACHE_HOME")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// The JSON of each snapshot that its records make.
+    fn snapshots(&mut self) -> impl Iterator<Item = serde_json::Value> {
+        let mut deriver = Deriver::new();
+        BufReader::new(self.0.stdout.take().unwrap()).lines().filter_map(move |line| {
+            let snapshot = deriver.push(stream::decode(&line.unwrap()).unwrap()?)?;
+            Some(serde_json::from_str(&report::json(&snapshot, &[])).unwrap())
+        })
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
 }
 
 #[test]
@@ -76,17 +99,20 @@ fn a_process_that_reads_a_model_is_told_with_its_position_and_rate() {
                 if file.read(&mut buffer).unwrap() == 0 {
                     file.rewind().unwrap();
                 }
-                std::thread::sleep(std::time::Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
         });
         let mut seen = serde_json::Value::Null;
-        for _ in 0..TRIES {
-            let json = snapshot(home.path(), &scenario);
+        let until = Instant::now() + PATIENCE;
+        for json in Collector::start(home.path(), &scenario).snapshots() {
             seen = json["processes"][0]["model_files"][0].clone();
-            if seen["rate_bytes_per_second"].as_f64().is_some_and(|rate| rate > 0.0) {
+            let moved = seen["rate_bytes_per_second"].as_f64().is_some_and(|rate| rate > 0.0);
+            if moved {
                 let model =
                     json["storage"]["models"].as_array().unwrap().iter().find(|m| m["name"] == "acme/big");
                 assert_eq!(model.unwrap()["processes"], serde_json::json!([pid]));
+            }
+            if moved || Instant::now() > until {
                 break;
             }
         }
