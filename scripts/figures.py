@@ -4,8 +4,9 @@
     scripts/figures.py [--seconds 20] [--kgtop PATH] [--floor PATH] [--monitor NAME=COMMAND]... [--only PART,...]
 
 Needs Python 3, the release build of kgtop and `cc -O2 -o floor scripts/floor.c -ldl`; PyTorch for a load and for what a
-monitor costs the job. Parts, in this order: `values` (compare_smi.py, under a load that comes and goes), `startup`
-(startup.py), `cost` (measure.py: the floor, every tab, the other monitors, under a steady load) and `job` (job_cost.py).
+monitor costs the job. Parts, in this order: `values` (compare_smi.py, under a steady load and under one that comes and
+goes), `startup` (startup.py), `cost` (measure.py: the floor, every tab, the other monitors, under a steady load) and
+`job` (job_cost.py).
 The answer goes to standard output as it comes. Exits with 1 when a part failed or a figure is worse than it may be.
 """
 import argparse
@@ -70,9 +71,13 @@ def main():
     query = ["nvidia-smi", "--query-gpu=name,driver_version,pstate,power.limit", "--format=csv"]
     well = run(f"{gpus} GPU(s)", query)
     if "values" in parts:
+        with Load(gpus) as load:
+            well &= load.well
+            well &= run("values beside nvidia-smi's, steady load", script("compare_smi.py", options.kgtop))
         with Load(gpus, "--pulse", "2") as load:
             well &= load.well
-            well &= run("values beside nvidia-smi's", script("compare_smi.py", options.kgtop))
+            banded = script("compare_smi.py", "--banded", options.kgtop)
+            well &= run("values beside nvidia-smi's, load that comes and goes", banded)
     if "startup" in parts or "cost" in parts:
         with Load(gpus) as load:
             well &= load.well

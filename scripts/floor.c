@@ -38,9 +38,9 @@ LOAD(mps); LOAD(gpm_alloc); LOAD(gpm_sample); LOAD(gpm_metrics); LOAD(process_ut
 LOAD(margin); LOAD(ecc_mode); LOAD(ecc); LOAD(replays); LOAD(persistence); LOAD(compute_mode); LOAD(mig);
 LOAD(limit_set); LOAD(bar1); LOAD(histogram);
 
-static void read_fields(Device device, const unsigned *ids, int count, unsigned scope) {
+static void read_fields(Device device, const unsigned *ids, int count) {
     Field values[8] = {0};
-    for (int i = 0; i < count; i++) { values[i].field = ids[i]; values[i].scope = ids[i] == 138 || ids[i] == 139 ? scope : 0; }
+    for (int i = 0; i < count; i++) values[i].field = ids[i];
     fields(device, count, values);
 }
 
@@ -77,7 +77,7 @@ int main(int argc, char **argv) {
     static Process list[1024];
     static Utilization shares[1024];
     static Sample buffer[1024];
-    static const unsigned cheap[] = {82, 230}, slow[] = {142, 143, 144, 145, 83}, counters[] = {74, 76, 269, 270, 271, 138, 139};
+    static const unsigned cheap[] = {82, 230}, slow[] = {142, 143, 144, 145, 83}, counters[] = {74, 76, 269, 270, 271};
     static const unsigned gpm_ids[] = {1, 2, 3, 5, 10, 11, 12, 13, 20, 21, 60, 61};
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
             if (tick % 10) continue;
             unsigned long second = tick / 10;
             Memory2 m = {.version = sizeof m | 2 << 24};
-            memory(d, &m); read_fields(d, cheap, 2, 0);
+            memory(d, &m); read_fields(d, cheap, 2);
             clock_info(d, 2, &a); clock_info(d, 0, &a); clock_info(d, 3, &a); temperature(d, 0, &a); pstate(d, &a);
             generation(d, &a); width(d, &a); limit(d, &a); encoder(d, &a, &b); decoder(d, &a, &b);
             n = 1024; compute(d, &n, list); n = 1024; graphics(d, &n, list); n = 1024; mps(d, &n, list);
@@ -106,10 +106,10 @@ int main(int argc, char **argv) {
                 for (unsigned k = 0; k < n; k++) if (shares[k].time > seen[i]) seen[i] = shares[k].time;
         buffers:
             if (second % 2 == 0) { n = 1024; samples(d, 0, 0ULL, &type, &n, buffer); }
-            if (second % 5 == 0) { read_fields(d, counters, 7, ~0u); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }
+            if (second % 5 == 0) { read_fields(d, counters, 5); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }
             if (second % 10 == 0) {
                 n = 1024; samples(d, 1, 0ULL, &type, &n, buffer);
-                read_fields(d, slow, 5, 0); ecc_mode(d, &a, &b);
+                read_fields(d, slow, 5); ecc_mode(d, &a, &b);
                 for (int e = 0; e < 2; e++) for (int c = 0; c < 2; c++) ecc(d, e, c, &wide);
                 replays(d, &a); persistence(d, &a); compute_mode(d, &a); mig(d, &a, &b); limit_set(d, &a);
                 bar1(d, raw); histogram(d, raw);

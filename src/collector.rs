@@ -42,6 +42,9 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(2);
 /// How long a tick waits for the GPU threads before it goes on without the slow ones.
 const TICK_PATIENCE: Duration = Duration::from_millis(250);
 
+/// The name of a monitor's collector in `ps` and `top`: 15 bytes is what the kernel keeps (`TASK_COMM_LEN`).
+const NAME: &str = "kgtop-collector";
+
 /// What a collector is told at its start.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -124,6 +127,8 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
 fn belong_to(parent: i32) {
     // Fails only where this process leads a group already, which serves as well.
     let _leads = rustix::process::setsid();
+    // It was started as /proc/self/exe, and `ps` and `top` would call it "exe".
+    let _unnamed = std::fs::write("/proc/self/comm", NAME);
     let _unsupported = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     // The parent may have died before the signal was asked for.
     let alive = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);

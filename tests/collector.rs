@@ -458,6 +458,8 @@ fn the_terminals_signals_do_not_reach_a_child() {
     let group = rustix::process::getpgid(Some(pid)).unwrap();
     assert_eq!(group, pid, "a group of its own");
     assert_eq!(rustix::process::getsid(Some(pid)).unwrap(), pid, "a session of its own");
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", collector.child.id())).unwrap();
+    assert_eq!(name.trim_end(), "kgtop-collector", "what ps and top call it");
     // A stopped one says nothing, and goes on where it was.
     kill_process(pid, Signal::STOP).unwrap();
     kill_process(pid, Signal::CONT).unwrap();

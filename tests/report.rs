@@ -394,6 +394,12 @@ fn prometheus_text_is_what_dcgm_exporter_would_say() {
     {
         assert!(samples[name].iter().all(|(_, value)| (0.2..=1.0).contains(value)), "{name}");
     }
+    let gpm = &shown.gpus[0].gpm.as_ref().unwrap().value;
+    for (name, rate) in
+        [("DCGM_FI_PROF_NVLINK_TX_BYTES", &gpm.nvlink_tx), ("DCGM_FI_PROF_NVLINK_RX_BYTES", &gpm.nvlink_rx)]
+    {
+        assert_eq!(samples[name][0].1, rate.as_ref().unwrap().0.round(), "{name}");
+    }
     assert_eq!(samples["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"][0].1, 4e9, "millijoules");
     assert_eq!(samples["kgtop_gpu_recovery_action"][0].1, 0.0);
     assert_eq!(samples["kgtop_gpu_throttle_seconds_total"].len(), 10);

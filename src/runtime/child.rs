@@ -21,6 +21,10 @@ use tokio::task::JoinHandle;
 /// The running binary itself, also when the file on disk was replaced by an upgrade.
 const SELF: &str = "/proc/self/exe";
 
+/// Heaps of the collector (`mallopt(3)`, `M_ARENA_MAX`): the C library would give each of its threads one, for a few
+/// allocations a second.
+const ARENAS: &str = "1";
+
 /// Waiting time before a restart doubles from the first to the second of these.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
@@ -165,6 +169,8 @@ impl CollectorTask {
             command.env("PATH", super::SYSTEM_PATH);
         }
         command
+            .arg0("kgtop")
+            .env("MALLOC_ARENA_MAX", ARENAS)
             .args(&self.arguments)
             .args(let_sleep.then_some("--let-sleep"))
             .stdin(Stdio::piped())

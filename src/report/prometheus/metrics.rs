@@ -40,7 +40,7 @@ fn flag(reading: Reading<bool>) -> Option<f64> {
 }
 
 /// Names of dcgm-exporter's default counters and of those its configuration offers.
-pub(super) const DCGM: [Metric; 34] = [
+pub(super) const DCGM: [Metric; 36] = [
     ("DCGM_FI_DEV_SM_CLOCK", GAUGE, "SM clock frequency (in MHz).", |gpu| {
         read::band(gpu, |fast| &fast.sm_clock).ok().map(|band| f64::from(band.mean.round()))
     }),
@@ -149,6 +149,12 @@ pub(super) const DCGM: [Metric; 34] = [
     }),
     ("DCGM_FI_PROF_PCIE_RX_BYTES", GAUGE, "The rate of data received over PCIe (in B/s).", |gpu| {
         read::gpm(gpu, |gpm| &gpm.pcie_rx).ok().map(|rate| rate.0.round())
+    }),
+    ("DCGM_FI_PROF_NVLINK_TX_BYTES", GAUGE, "The rate of data sent over all NVLinks (in B/s).", |gpu| {
+        read::gpm(gpu, |gpm| &gpm.nvlink_tx).ok().map(|rate| rate.0.round())
+    }),
+    ("DCGM_FI_PROF_NVLINK_RX_BYTES", GAUGE, "The rate of data received over all NVLinks (in B/s).", |gpu| {
+        read::gpm(gpu, |gpm| &gpm.nvlink_rx).ok().map(|rate| rate.0.round())
     }),
     ("DCGM_FI_DEV_RETIRED_PENDING", GAUGE, "Whether pages wait for retirement.", |gpu| {
         flag(read::health(gpu, |health| &health.retired_pending))
