@@ -510,7 +510,7 @@ fn an_idle_process_has_no_sample_and_no_invented_zero() {
     };
     let shares = |snapshot: &Snapshot| {
         let of = |pid| snapshot.processes.iter().find(|process| process.key.pid == pid).unwrap();
-        [of(7).gpus[0].sm.clone(), of(8).gpus[0].sm.clone()]
+        [of(7).sm(), of(8).sm()]
     };
     let unasked = push(&mut fold, hosted(0.0, running(0.0, &[7, 8]), &[(7, 100, 0.0), (8, 100, 0.0)]));
     assert_eq!(shares(&unasked), [Err(Absence::NotRequested), Err(Absence::NotRequested)]);

@@ -74,7 +74,10 @@ fn json_has_the_keys_that_are_promised() {
         "pid host_pid_visible ended gpus user name command cpu_percent memory_bytes started container pod \
          slurm_job unit model_files absent",
     );
-    has_keys(&json["processes"][0]["gpus"][0], "index memory_bytes sm_percent kind gpu_instance");
+    has_keys(
+        &json["processes"][0]["gpus"][0],
+        "index memory_bytes sm_percent memory_interface_percent encoder_percent decoder_percent kind gpu_instance",
+    );
     has_keys(&json["verdicts"][0], "severity gpu rule summary evidence advice since");
     // A GPU of which nothing is known has the same shape as a healthy one.
     for gpu in json["gpus"].as_array().unwrap() {

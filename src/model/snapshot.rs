@@ -3,7 +3,7 @@
 use super::{
     Buffers, Bye, Container, Counters, Fast, Gpm, GpuId, GpuInfo, GpuState, Grouped, Header, Health,
     HostFiles, HostProcess, Inventory, Live, MigInstance, NvLink, ProcessFacts, ProcessKey, ProcessKind,
-    RawEvent, Reading, SelfCost, SourceStatus, Storage, StuckCall,
+    ProcessUtilization, RawEvent, Reading, SelfCost, SourceStatus, Storage, StuckCall,
 };
 use crate::units::{Bytes, BytesPerSecond, Mono, Percent, Wall};
 use std::sync::Arc;
@@ -185,8 +185,8 @@ pub struct ProcessGpu {
     pub kind: ProcessKind,
     /// MIG GPU instance.
     pub gpu_instance: Option<u32>,
-    /// SM share.
-    pub sm: Reading<Percent>,
+    /// Its shares of the SMs, the memory interface and the video engines.
+    pub utilization: Reading<ProcessUtilization>,
 }
 
 /// A process that holds a GPU, or held one within the last hour.
@@ -227,8 +227,8 @@ impl Process {
         let mut total = None;
         let mut reason = super::Absence::NotRequested;
         for gpu in &self.gpus {
-            match &gpu.sm {
-                Ok(percent) => total = Some(total.unwrap_or(0.0) + percent.0),
+            match &gpu.utilization {
+                Ok(shares) => total = Some(total.unwrap_or(0.0) + shares.sm.0),
                 Err(absence) => reason = absence.clone(),
             }
         }

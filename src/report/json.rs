@@ -6,8 +6,8 @@ use super::object::{Json, Object, rounded};
 use super::rfc3339;
 use crate::analysis::Verdict;
 use crate::analysis::events::EventLog;
-use crate::model::{Absence, Gpu, Process, ProcessKind, Snapshot};
-use crate::units::{Mono, Wall};
+use crate::model::{Absence, Gpu, Process, ProcessKind, ProcessUtilization, Snapshot};
+use crate::units::{Mono, Percent, Wall};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -86,7 +86,13 @@ fn process(snapshot: &Snapshot, process: &Process) -> Value {
         let mut each = Object::default();
         each.set("index", share.index.into());
         each.put("memory_bytes", &share.memory);
-        each.put("sm_percent", &share.sm);
+        let of = |part: fn(&ProcessUtilization) -> Percent| {
+            share.utilization.as_ref().map(part).map_err(Clone::clone)
+        };
+        each.put("sm_percent", &of(|shares| shares.sm));
+        each.put("memory_interface_percent", &of(|shares| shares.memory));
+        each.put("encoder_percent", &of(|shares| shares.encoder));
+        each.put("decoder_percent", &of(|shares| shares.decoder));
         each.set("kind", kind(share.kind).into());
         each.set("gpu_instance", share.gpu_instance.into());
         (index, each)

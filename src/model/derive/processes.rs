@@ -96,8 +96,8 @@ impl ProcessBook {
         let mut found = Vec::new();
         for (key, process) in &self.running {
             for share in process.gpus.iter().filter(|share| &share.gpu == gpu) {
-                let share =
-                    ProcessGpu { memory: Err(absence.clone()), sm: Err(absence.clone()), ..share.clone() };
+                let unknown = (Err(absence.clone()), Err(absence.clone()));
+                let share = ProcessGpu { memory: unknown.0, utilization: unknown.1, ..share.clone() };
                 // The key may have become known in the meantime.
                 found.push((self.host.get(&key.pid).map_or(*key, |host| host.key), share));
             }
@@ -177,13 +177,14 @@ fn cpu_share(before: Option<&HostProcess>, after: &HostProcess, elapsed: Option<
 
 /// Every process of one GPU, those of its MIG instances included.
 fn shares(gpu: &Gpu, sample: &GpuSample) -> Vec<(u32, ProcessGpu)> {
-    let utilization = sample.process_utilization.as_ref();
-    let sm = |pid: u32| match utilization.map(|group| &group.value) {
+    let group = sample.process_utilization.as_ref();
+    let utilization = |pid: u32| match group.map(|group| &group.value) {
         Some(Ok(list)) => list
             .iter()
             .find(|process| process.pid == pid)
+            .copied()
             // The driver keeps no sample of a process that did nothing since the reading before.
-            .map_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }), |process| Ok(process.sm)),
+            .ok_or(Absence::InsufficientHistory { seen_seconds: 0.0 }),
         Some(Err(absence)) => Err(absence.clone()),
         None => Err(Absence::NotRequested),
     };
@@ -196,7 +197,7 @@ fn shares(gpu: &Gpu, sample: &GpuSample) -> Vec<(u32, ProcessGpu)> {
                 memory: process.memory.clone(),
                 kind: process.kind,
                 gpu_instance: process.gpu_instance,
-                sm: sm(process.pid),
+                utilization: utilization(process.pid),
             };
             let same = |(pid, other): &(u32, ProcessGpu)| {
                 *pid == process.pid && other.gpu_instance == share.gpu_instance && other.kind == share.kind

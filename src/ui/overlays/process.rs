@@ -2,7 +2,7 @@
 
 use super::{Line, labelled, labelled_reading};
 use crate::app::State;
-use crate::model::{Process, ProcessFacts, ProcessKey, ProcessKind, Reading};
+use crate::model::{Process, ProcessFacts, ProcessKey, ProcessKind, ProcessUtilization, Reading};
 use crate::ui::theme::Role;
 use crate::ui::words;
 use std::time::Duration;
@@ -89,8 +89,13 @@ fn shares(process: &Process, columns: u16) -> Vec<Line> {
             ProcessKind::ComputeGraphics => "compute and graphics",
         };
         let (memory, _) = words::reading(&share.memory, Role::Text);
-        let (sm, _) = words::reading(&share.sm, Role::Text);
-        let text = format!("{kind}, VRAM {memory}, SM {sm}");
+        let work = match &share.utilization {
+            Ok(ProcessUtilization { sm, memory, encoder, decoder, .. }) => {
+                format!("SM {sm}, memory interface {memory}, encoder {encoder}, decoder {decoder}")
+            }
+            Err(absence) => format!("SM {}", absence.label()),
+        };
+        let text = format!("{kind}, VRAM {memory}, {work}");
         lines.extend(labelled(&format!("GPU {name}{instance}"), &text, Role::Text, columns));
     }
     lines
