@@ -217,9 +217,10 @@ fn unexplained_clocks(gpu: &Gpu) -> Option<(Severity, String)> {
         (
             Severity::Info,
             format!(
-                "SM clock {:.0} of {most:.0} MHz and no reason given: look for locked clocks (nvidia-smi -q -d \
-                 CLOCK; reset with -rgc).",
-                clock.mean
+                "SM clock {:.0} of {most:.0} MHz and no reason given: look for locked clocks (kgtop act clocks \
+                 --reset graphics --gpu {} lifts a lock).",
+                clock.mean,
+                known(&gpu.info.pci_bus_id).map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string()),
             ),
         )
     })

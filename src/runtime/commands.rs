@@ -14,7 +14,7 @@ use crate::model::Snapshot;
 use crate::report;
 use crate::sources::root::Root;
 use crate::ui::theme::{ColourDepth, Theme};
-use crate::units::Clock;
+use crate::units::{Clock, printable_lines};
 use color_eyre::eyre::{Context, Report, Result, bail};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -83,6 +83,8 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
 pub(super) fn complain(report: &Report) -> ExitCode {
     let usage = report.downcast_ref::<Usage>().is_some();
     let text = format!("kgtop: {report:#}\n");
+    // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
+    let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(if usage { EXIT_USAGE } else { 1 })
 }
