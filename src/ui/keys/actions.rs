@@ -4,6 +4,7 @@ use super::table::scroll;
 use super::{Binding, Context, bind, ch, ctrl, key};
 use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
+use crate::ui::overlays::confirmable;
 use crossterm::event::KeyCode;
 
 /// All contexts, in the order of the help.
@@ -16,9 +17,9 @@ pub(super) fn active(state: &State, overlay: &Overlay) -> Vec<&'static Context> 
     match overlay {
         Overlay::Actions(_) => contexts.push(&LIST),
         Overlay::Ask(_) => contexts.push(&VALUE),
-        Overlay::Plan(view) if view.is_typed() => contexts.push(&TYPED),
+        Overlay::Plan(view) if view.is_typed() && confirmable(state) => contexts.push(&TYPED),
         Overlay::Plan(view) => {
-            if view.weight().is_some() {
+            if view.weight().is_some() && confirmable(state) {
                 contexts.push(&YES);
             }
             if view.plan.as_ref().is_some_and(crate::actions::Plan::needs_only_root) {
@@ -154,6 +155,10 @@ static VALUE: Context = Context {
             Intent::Backspace
         ),
         send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
+        send!([key(KeyCode::Up)], "↑", "", "up in what can be written", scroll(Motion::Previous)),
+        send!([key(KeyCode::Down)], "↓", "", "down in what can be written", scroll(Motion::Next)),
+        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
+        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
     ],
 };
 
