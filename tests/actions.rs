@@ -172,14 +172,13 @@ fn the_second_of_two_kgtops_is_told_who_acts() {
 
 #[test]
 fn processes_that_cannot_be_read_refuse_the_dry_run_as_they_refuse_the_run() {
-    let mut scenario = "[[process]]\npid = 4711\nname = \"python\"\ncommand = [\"python\"]\ngpus = [0]\n\
-                        memory_mib = 100\n"
-        .to_owned();
-    for call in ["Compute", "Graphics", "MPSCompute"] {
-        scenario.push_str(&format!(
-            "[[fault]]\ncall = \"nvmlDeviceGet{call}RunningProcesses_v3\"\nkind = \"error\"\ncode = 4\nfrom = 0\n"
-        ));
-    }
+    let fault = |call: &str| {
+        let call = format!("nvmlDeviceGet{call}RunningProcesses_v3");
+        format!("[[fault]]\ncall = \"{call}\"\nkind = \"error\"\ncode = 4\nfrom = 0\n")
+    };
+    let process =
+        "[[process]]\npid = 4711\nname = \"python\"\ncommand = [\"python\"]\ngpus = [0]\nmemory_mib = 100\n";
+    let scenario = process.to_owned() + &["Compute", "Graphics", "MPSCompute"].map(fault).concat();
     let machine = Machine::new(&scenario);
     for last in ["--dry-run", "--yes"] {
         let output = machine.act(&["power-limit", "250", "--gpu", "0", last]);
