@@ -183,3 +183,18 @@ fn what_cannot_be_judged_is_said() {
         assert!(complaint.contains(expected), "{arguments:?}: {complaint}");
     }
 }
+
+#[test]
+fn a_model_does_not_steer_the_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let numbers = Decoder(2, 4, 2, 64, 256, 512, 1_000);
+    let (header, size) = safetensors(&decoder(&numbers, true));
+    let file = home.path().join("w\u{1b}[2J\u{1b}]52;c;aGk=\u{7}.safetensors");
+    models::sparse(&file, &header, size);
+    let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    let (_, text, complaint) = kgtop(&["fit", file.to_str().unwrap(), "--memory", "8x80GB"], home.path());
+    assert!(text.contains("]52;c;aGk=") && !steers(&text) && !steers(&complaint), "{text:?}{complaint:?}");
+    // Nor does an argument that is told of.
+    let (status, _, complaint) = kgtop(&["fit", "no\u{1b}[31m", "--memory", "8x80GB"], home.path());
+    assert!(status == Some(64) && complaint.contains("no·[31m") && !steers(&complaint), "{complaint:?}");
+}

@@ -3,6 +3,7 @@
 use super::object::Object;
 use crate::analysis::fit::{Alternative, Candidate, Fit, Machine, Need, Outcome, words};
 use crate::model::{ModelShape, Reading};
+use crate::units::printable;
 use serde_json::{Map, Value};
 
 /// The judgement for people: the sentence first, then its numbers.
@@ -25,6 +26,8 @@ pub fn fit_text(name: &str, shape: &ModelShape, fit: &Fit, machine: &Machine) ->
         lines.extend(notes);
     }
     lines.push(String::new());
+    // A model's name and architecture are whatever its file says.
+    let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
     lines.join("\n")
 }
 

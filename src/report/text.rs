@@ -3,7 +3,7 @@
 use super::{read, rfc3339};
 use crate::analysis::{Verdict, clock_events};
 use crate::model::{Absence, Gpu, GpuState, Process, Reading, Snapshot, known};
-use crate::units::{Megahertz, Percent, Watts, format_age};
+use crate::units::{Megahertz, Percent, Watts, format_age, printable, printable_lines};
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
@@ -32,7 +32,7 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let index = row.index.map_or_else(|| row.gpu.to_string(), |index| index.to_string());
         let _ = writeln!(out, "GPU {index}: {} in use that no process owns", row.memory);
     }
-    out
+    printable_lines(&out).into_owned()
 }
 
 /// Less than this is the driver's own small contexts.
@@ -135,7 +135,7 @@ fn process_row(process: &Process) -> Vec<String> {
 fn cell<T: Display>(reading: &Reading<T>) -> String {
     match reading {
         // A terminal that this is printed on must not be steered by a process's name.
-        Ok(value) => value.to_string().chars().filter(|c| !c.is_control()).collect(),
+        Ok(value) => printable(&value.to_string()).into_owned(),
         Err(absence) => absence.label().into(),
     }
 }

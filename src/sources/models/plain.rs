@@ -2,20 +2,21 @@
 //! leaves this module steers no terminal, and takes no more memory than a name needs.
 
 use crate::model::Absence;
+use crate::units::printable;
 
 /// Characters of a name that are kept.
 const NAME_AT_MOST: usize = 256;
 /// Bytes of a path (`PATH_MAX`).
 const PATH_AT_MOST: usize = 4_096;
 
-/// A name of which control characters are shown as dots, cut where no name is that long.
+/// A name that steers no terminal, cut where no name is that long.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().take(NAME_AT_MOST).map(shown).collect()
+    cut(text, NAME_AT_MOST)
 }
 
 /// The same of a path.
 pub(super) fn plain_path(text: &str) -> String {
-    text.chars().take(PATH_AT_MOST).map(shown).collect()
+    cut(text, PATH_AT_MOST)
 }
 
 /// An absence with a text that quotes a file.
@@ -23,14 +24,9 @@ pub(super) fn failed(text: impl AsRef<str>) -> Absence {
     Absence::failed(0, plain_path(text.as_ref()))
 }
 
-fn shown(c: char) -> char {
-    if steers(c) { '·' } else { c }
-}
-
-/// Control characters, and those that reverse what is written after them (Unicode, "Bidirectional Formatting
-/// Characters").
-fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+fn cut(text: &str, most: usize) -> String {
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    printable(text.get(..end).unwrap_or(text)).into_owned()
 }
 
 #[cfg(test)]
