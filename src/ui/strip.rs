@@ -94,7 +94,12 @@ fn sentence(state: &State) -> Sentence {
 
 fn all_clear(state: &State) -> Sentence {
     let gpus = state.snapshot().map_or(0, |snapshot| snapshot.gpus.len());
-    other("✓", Role::Good, format!("all clear: {}, nothing to report", words::counted(gpus as u64, "GPU")))
+    let gpus = words::counted(gpus as u64, "GPU");
+    // A recording that has nothing for the doctor will not get it either.
+    if matches!(state.mode, Mode::Live | Mode::Remote) && !state.doctor_has_judged() {
+        return other("✓", Role::Good, format!("{gpus}, nothing to report; the doctor has not run yet"));
+    }
+    other("✓", Role::Good, format!("all clear: {gpus}, nothing to report"))
 }
 
 fn of_the_source(state: &State) -> Option<Sentence> {
