@@ -84,8 +84,8 @@ fn json_has_the_keys_that_are_promised() {
         has_keys(
             gpu,
             "index uuid name brand architecture compute_capability serial board_part vbios inforom gsp pci_bus_id \
-             minor_number module_id numa_node display_attached virtualization memory_shared_with_cpu state \
-             stuck_call stale_seconds utilization memory power temperature clocks performance_state fan_percent \
+             minor_number module_id numa_node display_attached display_active virtualization memory_shared_with_cpu state \
+             refusal stuck_call stale_seconds utilization memory power temperature clocks performance_state fan_percent \
              throttle pcie nvlink fabric ecc remapped_rows retired_pages recovery_action persistence_mode \
              compute_mode mig absent",
         );
