@@ -49,8 +49,11 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
             "this is a vGPU guest: the setting belongs to the host of the virtual machine",
         ));
     }
+    // What root alone may read, root reads when the plan is made again with root's rights.
+    let for_root = |absence: &Absence| !host.is_root && *absence == Absence::NoPermission;
     // A GPU that waits for its reset has no process list; who holds its device file is looked for all the same.
     if let Err(absence) = &gpu.holders
+        && !for_root(absence)
         && !remedied
     {
         found.push(refusal(

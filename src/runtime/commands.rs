@@ -13,8 +13,8 @@ use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
 use crate::report;
 use crate::sources::root::Root;
-use crate::ui::theme::Theme;
-use crate::units::Clock;
+use crate::ui::theme::{ColourDepth, Theme};
+use crate::units::{Clock, printable_lines};
 use color_eyre::eyre::{Context, Report, Result, bail};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -83,6 +83,8 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
 pub(super) fn complain(report: &Report) -> ExitCode {
     let usage = report.downcast_ref::<Usage>().is_some();
     let text = format!("kgtop: {report:#}\n");
+    // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
+    let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(if usage { EXIT_USAGE } else { 1 })
 }
@@ -146,7 +148,7 @@ pub(super) fn root(global: &GlobalArgs) -> Result<Root> {
     }
 }
 
-/// The theme by name or from a file, without colour where none is wanted.
+/// The theme by name or from a file, in the colours that the terminal has and without any where none is wanted.
 pub(super) fn theme(name: &str) -> Result<Theme> {
     let theme = match Theme::embedded(name) {
         Some(theme) => theme,
@@ -162,7 +164,12 @@ pub(super) fn theme(name: &str) -> Result<Theme> {
     };
     // https://no-color.org: present and not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Ok(if plain { theme.without_colour() } else { theme })
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let depth = ColourDepth::of_terminal(&variable("COLORTERM"), &variable("TERM"));
+    Ok(match depth {
+        Some(depth) if !plain => theme.for_depth(depth),
+        _ => theme.without_colour(),
+    })
 }
 
 fn stream(

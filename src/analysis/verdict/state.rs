@@ -1,8 +1,8 @@
 //! GPUs that are gone or do not answer.
 
-use super::rule::{Context, Finding, Rule, label, ok};
+use super::rule::{Context, Finding, Rule, address, label, ok};
 use super::{Area, Severity};
-use crate::analysis::xid;
+use crate::analysis::{advice, xid};
 use crate::model::nvml_code::{
     GPU_IS_LOST, INSUFFICIENT_POWER, NO_PERMISSION, RESET_REQUIRED, UNKNOWN, code_words,
 };
@@ -12,6 +12,12 @@ use std::time::Duration;
 
 /// A collector that loses samples for this long is told: shorter gaps are a busy machine.
 const DEGRADED_AFTER: Duration = Duration::from_secs(2);
+
+/// What helps against `RESET_REQUIRED`.
+const RESET_BY_KGTOP: &str = "End what uses the GPU, then reset it: kgtop act reset --gpu ADDRESS. If it does not come back, \
+                              reboot the node.";
+const RESET_BY_HAND: &str = "End what uses the GPU, then reset it: nvidia-smi --gpu-reset -i ADDRESS. If it does not come \
+                             back, reboot the node.";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -33,8 +39,7 @@ pub(super) const RULES: &[Rule] = &[
         area: Area::Events,
         needs: "NVML",
         threshold: "NVML answers RESET_REQUIRED (16)",
-        advice: "End what uses the GPU, then reset it by its PCI address: nvidia-smi --gpu-reset -i ADDRESS. If it \
-                 does not come back, reboot the node.",
+        advice: RESET_BY_HAND,
         raise_after: Duration::ZERO,
         clear_after: Duration::ZERO,
         covers: &["gpu_stalled", "recovery_action", "critical_xid"],
@@ -148,13 +153,11 @@ fn reset_required(context: &Context<'_>) -> Vec<Finding> {
         .filter(|(_, refusal)| *refusal == Some(RESET_REQUIRED))
         .map(|(gpu, _)| Finding {
             since: Some(gpu.state_since),
-            advice: gpu.info.uuid.is_ok().then(|| {
-                format!(
-                    "End what uses the GPU, then reset it: kgtop act reset --gpu {}. If it does not come back, \
-                     reboot the node.",
-                    label(gpu)
-                )
-            }),
+            // kgtop resets no GPU whose name it cannot read.
+            advice: Some(advice::about(
+                if gpu.info.uuid.is_ok() { RESET_BY_KGTOP } else { RESET_BY_HAND },
+                address(gpu),
+            )),
             ..Finding::of(gpu, "the driver wants it reset before it answers again", answers(RESET_REQUIRED))
         })
         .collect()
@@ -268,7 +271,7 @@ fn recovery(context: &Context<'_>) -> Vec<Finding> {
     context.each(|gpu| {
         let action = ok(&context.live(gpu)?.recovery_action).filter(|action| *action != 0)?;
         let (name, _, advice) = xid::recovery(action);
-        let advice = advice.replace("nvidia-smi -r", &format!("nvidia-smi --gpu-reset -i {}", label(gpu)));
+        let advice = advice::about(advice, address(gpu));
         let fact = format!("the driver asks for: {name}");
         let evidence = format!("recovery action {action} (NVML field 230)");
         Some(Finding { advice: Some(advice), ..Finding::of(gpu, &fact, evidence) })
