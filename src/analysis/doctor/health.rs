@@ -47,7 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
         layer: Layer::Health,
         title: "errors in the kernel log",
         needs: &[],
-        symptom: "NVRM: Xid (PCI:0000:41:00): 79, GPU has fallen off the bus",
+        symptom: "NVRM: Xid … in the kernel log",
         run: errors,
     },
     Check {
@@ -92,11 +92,11 @@ fn by_rules(context: &Context<'_>, rules: &[&str], well: &str) -> Found {
         Some(Severity::Warning) => Found::warn(summary()),
         Some(Severity::Info) | None => Found::pass(well),
     };
-    let found = told.iter().fold(found, |found, verdict| found.seen(verdict.rule, verdict.evidence.clone()));
-    match told.first().filter(|_| worst > Some(Severity::Info)) {
-        Some(verdict) => found.advise(verdict.advice.clone()),
-        None => found,
-    }
+    let found = told.iter().fold(found, |found, verdict| {
+        found.seen(context.place(verdict, verdict.rule), verdict.evidence.clone())
+    });
+    let bad = told.iter().filter(|verdict| verdict.severity > Severity::Info);
+    found.advise_each(bad.map(|verdict| (context.about(verdict), &*verdict.advice)))
 }
 
 /// Faults of GPU, switch and link; what an application did wrong is no fault of the machine.
@@ -113,18 +113,29 @@ fn is_fault(incident: &Incident) -> bool {
 fn errors(context: &Context<'_>) -> Found {
     let log = context.snapshot.sources.iter().find(|source| &*source.name == "kernel_log");
     let readable = log.is_some_and(|source| source.state != SourceState::Unavailable);
-    let faults: Vec<&&Incident> = context.incidents.iter().filter(|incident| is_fault(incident)).collect();
+    let faults = context.incidents.iter().filter(|incident| is_fault(incident));
+    // What the driver left behind when it was loaded anew, or calls recovered, is history.
+    let ended = |fault: &Incident| context.incidents.iter().any(|later| later.ends(fault));
+    let (over, faults): (Vec<&&Incident>, Vec<&&Incident>) = faults.partition(|fault| ended(fault));
     let Some(worst) = faults.iter().map(|incident| incident.severity).max() else {
         if !readable && context.incidents.is_empty() {
             return Found::skip("the kernel log is not read here");
         }
         let others =
             context.incidents.iter().filter(|incident| incident.kind == Kind::Xid && !incident.user_space);
-        let found = Found::pass(match others.clone().count() {
-            0 => "no error of a GPU in the kernel log".to_owned(),
-            count => format!("{} of applications, none of the machine", counted(count, "error")),
+        let applications = others.clone().filter(|incident| !is_fault(incident)).count();
+        let found = Found::pass(match (over.len(), applications) {
+            (0, 0) => "no error of a GPU in the kernel log".to_owned(),
+            (0, count) => format!("{} of applications, none of the machine", counted(count, "error")),
+            (count, _) => format!(
+                "no error since the driver was loaded anew or the GPU recovered; {} before",
+                counted(count, "error")
+            ),
         });
-        return others.take(3).fold(found, with_lines);
+        if over.is_empty() {
+            return others.take(3).fold(found, with_lines);
+        }
+        return over.iter().rev().take(3).fold(found, |found, incident| with_lines(found, incident));
     };
     let named = listed(faults.iter().rev().take(3).map(|incident| match incident.pci {
         Some(pci) => format!("{} ({pci})", incident.summary),
@@ -132,11 +143,11 @@ fn errors(context: &Context<'_>) -> Found {
     }));
     let found = if worst == Severity::Critical { Found::fail(named) } else { Found::warn(named) };
     let found = faults.iter().rev().take(3).fold(found, |found, incident| with_lines(found, incident));
-    let advice = faults.iter().rev().find(|incident| incident.severity == worst);
-    let found = match advice {
-        Some(incident) => found.advise(incident.advice.clone()),
-        None => found,
-    };
+    let worst = faults.iter().rev().filter(|incident| incident.severity == worst).take(3);
+    let found = found.advise_each(worst.map(|incident| {
+        let at = || incident.pci.map_or_else(String::new, |pci| format!("GPU at {pci}"));
+        (incident.gpu_index.map_or_else(at, |index| format!("GPU {index}")), &*incident.advice)
+    }));
     let code = faults.iter().rev().find_map(|incident| incident.code.filter(|_| incident.kind == Kind::Xid));
     match code {
         Some(code) => found.fix(format!("kgtop explain xid {code}")).fix("kgtop events"),

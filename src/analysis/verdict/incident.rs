@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// Xid of an ECC error that was contained to one process.
 const CONTAINED: u32 = 94;
-/// The recovery action "none" (`nvmlDeviceGpuRecoveryAction_t` of nvml.h).
-const RECOVERED: u32 = 0;
 /// Xid of one that was not.
 const UNCONTAINED: u32 = 95;
 
@@ -79,18 +77,8 @@ fn trusted<'a>(context: &Context<'a>, is: impl Fn(&Incident) -> bool) -> Vec<&'a
         !incident.user_space && incident.first.mono.0 != 0 && incident.first.mono <= now
     };
     let known: Vec<&Incident> = context.incidents.iter().copied().filter(of_kernel).collect();
-    let over = |incident: &Incident| known.iter().any(|later| ends(later, incident));
+    let over = |incident: &Incident| known.iter().any(|later| later.ends(incident));
     known.iter().copied().filter(|incident| is(incident) && !over(incident)).collect()
-}
-
-/// Whether what happened later ends what an earlier fault left: the driver was loaded anew, or it calls the GPU
-/// recovered.
-fn ends(later: &Incident, incident: &Incident) -> bool {
-    let recovered = later.recovery_action == Some(RECOVERED)
-        && later.last.mono >= incident.first.mono
-        && later.gpu == incident.gpu
-        && later.pci == incident.pci;
-    recovered || later.kind == Kind::DriverLoad && later.first.mono > incident.last.mono
 }
 
 fn told(incident: &Incident, summary: String) -> Finding {
