@@ -240,7 +240,9 @@ impl Redactor {
                 {
                     let mut user: Arc<str> = user.into();
                     self.replace("user", &mut user);
-                    out.push_str(&format!("{user}:{rest}"));
+                    out.push_str(&user);
+                    out.push(':');
+                    out.push_str(rest);
                 }
                 _ => out.push_str(context),
             }
