@@ -52,6 +52,7 @@ pub fn fit_json(name: &str, shape: &ModelShape, fit: &Fit, machine: &Machine) ->
     root.insert("summary".into(), words::sentence(fit, machine).into());
     if let Outcome::Fits { candidate: chosen, largest_context } = &fit.outcome {
         root.insert("gpus".into(), chosen.gpus.clone().into());
+        root.insert("mig_instance".into(), chosen.instance.clone().into());
         root.insert("largest_context_tokens".into(), (*largest_context).into());
     }
     if let Outcome::FitsWith(others) = &fit.outcome {
@@ -112,6 +113,7 @@ fn need(need: &Need) -> Value {
 fn candidate(candidate: &Candidate) -> Value {
     let mut object = Object::default();
     object.set("gpus", candidate.gpus.clone().into());
+    object.set("mig_instance", candidate.instance.clone().into());
     object.set("nvlink", (candidate.linked && candidate.gpus.len() > 1).into());
     object.set("free_bytes", candidate.free.0.into());
     object.set("need", need(&candidate.need));
