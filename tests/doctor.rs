@@ -262,21 +262,41 @@ fn row_8_no_device_plugin() {
     );
 }
 
+/// A healthy machine with one H100 that trains, and what else its driver does.
+fn on_stand_in(rest: &str) -> Report {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = directory.path().join("rig.toml");
+    let text = format!(
+        "title = \"One H100\"\nduration_seconds = 60\nend = \"stay\"\n[host]\ndriver = \"{DRIVER}\"\n[[gpu]]\n\
+         model = \"h100\"\nload = \"training\"\n{rest}\n"
+    );
+    std::fs::write(&scenario, text).unwrap();
+    let library = stand_in::stand_in_with(&[("KGTOP_STAND_IN", scenario.to_str().unwrap())]);
+    let root = Tree::healthy().write();
+    let root = root.path().to_str().unwrap();
+    Report::of(&["--root", root, "--nvml-lib", library.to_str().unwrap()])
+}
+
+#[test]
+fn what_was_not_read_of_a_gpu_does_not_pass() {
+    // The same checks pass where it answers: row 9's twin.
+    for (code, outcome, words) in [(4, "warn", "no permission"), (999, "fail", "UNKNOWN (999)")] {
+        let call = if code == 4 { "nvmlDeviceGetHandleByIndex_v2\"" } else { "*\"\ngpu = 0" };
+        let report = on_stand_in(&format!("[[fault]]\ncall = \"{call}\nkind = \"error\"\ncode = {code}"));
+        let answer = report.check("gpus_answer");
+        assert_eq!(answer["outcome"], outcome, "{:#}", report.json);
+        for check in ["memory_health", "link_health", "power_and_heat"] {
+            let check = report.check(check);
+            assert_eq!(check["outcome"], "skipped", "{check:#}");
+            let summary = check["summary"].as_str().unwrap();
+            assert!(summary.starts_with("not readable: GPU 0: ") && summary.contains(words), "{summary}");
+        }
+    }
+}
+
 #[test]
 fn row_9_thermal_throttling() {
-    let on_stand_in = |set: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let scenario = directory.path().join("rig.toml");
-        let text = format!(
-            "title = \"One H100\"\nduration_seconds = 60\nend = \"stay\"\n[host]\ndriver = \"{DRIVER}\"\n[[gpu]]\n\
-             model = \"h100\"\nload = \"training\"\n[[at]]\nt = 0\ngpu = 0\n{set}\n"
-        );
-        std::fs::write(&scenario, text).unwrap();
-        let library = stand_in::stand_in_with(&[("KGTOP_STAND_IN", scenario.to_str().unwrap())]);
-        let root = Tree::healthy().write();
-        let root = root.path().to_str().unwrap();
-        Report::of(&["--root", root, "--nvml-lib", library.to_str().unwrap()])
-    };
+    let on_stand_in = |set: &str| on_stand_in(&format!("[[at]]\nt = 0\ngpu = 0\n{set}"));
     let report = on_stand_in(
         "throttle = [\"hw_slowdown\", \"hw_thermal_slowdown\"]\ntemperature = 92\nsm_clock = 990",
     );
@@ -285,7 +305,9 @@ fn row_9_thermal_throttling() {
     // Held below the power limit, as under any full load.
     let report = on_stand_in("throttle = [\"sw_power_cap\"]\ntemperature = 68");
     assert_eq!(report.told(), [""; 0], "{:#}", report.json);
-    assert_eq!(report.check("power_and_heat")["outcome"], "pass");
+    for check in ["gpus_answer", "memory_health", "link_health", "power_and_heat"] {
+        assert_eq!(report.check(check)["outcome"], "pass");
+    }
 }
 
 #[test]

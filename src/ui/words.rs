@@ -3,7 +3,8 @@
 use super::theme::Role;
 use crate::analysis::Severity;
 use crate::analysis::clock_events::{self, ClockEventReason};
-use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading};
+use crate::app::doctor::Failed;
+use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading, nvml_code};
 use crate::units::{Bytes, format_age};
 use std::fmt::Display;
 use std::time::Duration;
@@ -72,7 +73,14 @@ pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
     let since = format_age(age);
     match gpu.state {
         GpuState::Ok => None,
-        GpuState::Lost => Some((format!("LOST from the bus {since} ago"), Role::Critical)),
+        GpuState::Lost => {
+            let words = match gpu.refusal {
+                None | Some(nvml_code::GPU_IS_LOST) => format!("LOST from the bus {since} ago"),
+                Some(nvml_code::RESET_REQUIRED) => format!("NEEDS A RESET for {since}"),
+                Some(code) => format!("REFUSED by the driver for {since}: {}", nvml_code::code_words(code)),
+            };
+            Some((words, Role::Critical))
+        }
         GpuState::Stalled => {
             let call = gpu.stuck.as_ref().map_or("a driver call", |call| &*call.call);
             Some((format!("STALLED in {call} for {since}"), Role::Critical))
@@ -154,6 +162,12 @@ pub(super) fn used_of(used: Bytes, total: Bytes) -> String {
 /// How many of something: `1 replay`, `2 replays`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What the doctor found, in a sentence.
+pub(super) fn failed_checks(failed: &Failed) -> String {
+    let first = if failed.count > 1 { ", the first" } else { "" };
+    format!("doctor: {} failed{first}: {}", counted(failed.count as u64, "check"), failed.first)
 }
 
 /// A duration as people say it: `1h 05m`, `3d 4h`.
