@@ -17,11 +17,18 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let _ = writeln!(out, "{}: {}", verdict.severity.name(), verdict.summary);
     }
     out.push('\n');
-    if snapshot.gpus.is_empty() {
-        let problem = snapshot.inventory.driver.problem.as_deref();
-        let _ = writeln!(out, "{}", problem.unwrap_or("No NVIDIA GPU was found."));
-    } else {
-        gpus(&mut out, snapshot);
+    // GPUs that only the bus knows stand in the table too, and why is the same question.
+    let problem = snapshot.inventory.driver.problem.as_deref();
+    if let Some(problem) = problem {
+        let _ = writeln!(out, "{problem}");
+    }
+    match (snapshot.gpus.is_empty(), problem) {
+        (true, None) => out.push_str("No NVIDIA GPU was found.\n"),
+        (true, Some(_)) => {}
+        (false, problem) => {
+            out.push_str(if problem.is_some() { "\n" } else { "" });
+            gpus(&mut out, snapshot);
+        }
     }
     if !snapshot.processes.is_empty() {
         out.push('\n');
@@ -58,7 +65,7 @@ fn gpus(out: &mut String, snapshot: &Snapshot) {
     for gpu in &snapshot.gpus {
         let band = |read: fn(&crate::model::Fast) -> &Reading<crate::model::Band>| read::band(gpu, read);
         rows.push(vec![
-            gpu.index().map_or_else(|| "–".into(), |index| index.to_string()),
+            gpu.number().unwrap_or_else(|| "–".into()),
             cell(&gpu.info.name),
             gpu.state.name().into(),
             cell(&band(|fast| &fast.utilization).map(|band| Percent(band.mean))),
