@@ -108,14 +108,19 @@ fn sources(state: &State) -> Vec<Piece> {
     snapshot.sources.iter().map(|source| badge(&source.name, source.state)).collect()
 }
 
+/// ` for 3s`; an age of no second yet is none to print.
+fn for_so_long(age: Duration) -> String {
+    if age.as_secs() == 0 { ", just now".into() } else { format!(" for {}", format_age(age)) }
+}
+
 /// What feeds the screen, and how it does.
 fn mode(state: &State) -> Piece {
     match (&state.source, &state.mode) {
         (SourceLife::Ended { .. }, Mode::Live | Mode::Remote) => {
-            piece(format!("✗ no data for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ no data{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
         (SourceLife::Stuck { .. }, _) => {
-            piece(format!("✗ stuck for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ stuck{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
         (SourceLife::Running, Mode::Live | Mode::Remote) if state.data_age() >= state.late_after() => {
             piece(format!("! no data for {}", format_age(state.data_age())), Role::Warning, 0)
@@ -235,7 +240,10 @@ fn sentence(state: &State) -> (&'static str, Role, String) {
         SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
             let next = restarting_in.map_or_else(
                 || "no new one is started [R starts one]".to_string(),
-                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.waited()))),
+                |after| match after.saturating_sub(state.waited()) {
+                    left if left.as_secs() == 0 => "a new one starts now".into(),
+                    left => format!("a new one starts in {}", format_age(left)),
+                },
             );
             return ("✗", Role::Critical, format!("The source ended: {reason}; {next}"));
         }
