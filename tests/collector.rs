@@ -278,6 +278,30 @@ fn hidden_groups_are_not_read() {
     assert!(shown >= hidden + 16, "{hidden} calls hidden, {shown} shown");
 }
 
+#[test]
+fn the_files_of_the_doctor_are_read_once_although_nobody_looks_at_them() {
+    let mut collector = Collector::child_of_this("0.2", "healthy-8xh100");
+    collector.demand(Demand::default());
+    let whole = |sample: &Sample| {
+        let files = sample.host_files.as_ref();
+        files.is_some_and(|files| files.value.pending.is_none() && !files.value.files.is_empty())
+    };
+    collector.find("sample with the files", |record| match record {
+        Record::Sample(sample) if whole(&sample) => Some(()),
+        _ => None,
+    });
+    // They are not read at each interval: only who begins to look has them again.
+    for _ in 0..5 {
+        let sample = collector.sample();
+        assert!(sample.host_files.is_none(), "read although nobody looks");
+    }
+    collector.demand(Demand { host_files: true, ..Demand::default() });
+    collector.find("sample with the files for who looks", |record| match record {
+        Record::Sample(sample) if whole(&sample) => Some(()),
+        _ => None,
+    });
+}
+
 /// Driver calls between the first two samples in a row that `wanted` takes.
 fn between(collector: &mut Collector, wanted: impl Fn(&Sample, &Sample) -> bool) -> u64 {
     let mut first = collector.sample();
@@ -416,6 +440,32 @@ fn a_machine_without_a_driver_has_its_devices_and_an_explanation() {
     assert!(sample.host.is_some(), "the host is read all the same");
     let nvml = sample.sources.iter().find(|source| &*source.name == "nvml").unwrap();
     assert_eq!(nvml.state, SourceState::Unavailable);
+}
+
+#[test]
+fn nvml_is_not_whole_while_a_gpu_gives_nothing() {
+    for (text, reason) in [
+        (
+            // This user may open no GPU.
+            "[[fault]]\ncall = \"nvmlDeviceGetHandleByIndex_v2\"\nkind = \"error\"\ncode = 4\n",
+            "nothing of GPU 0 and 1 more can be read: no permission",
+        ),
+        (
+            "[[fault]]\ncall = \"*\"\ngpu = 1\nkind = \"error\"\ncode = 999\n",
+            "nothing of GPU 1 can be read: failed: UNKNOWN (999)",
+        ),
+    ] {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        let rig = "title = \"t\"\nduration_seconds = 600\n[[gpu]]\nmodel = \"h100\"\ncount = 2\n";
+        std::fs::write(file.path(), format!("{rig}{text}")).unwrap();
+        let mut collector = Collector::child_of_this("0.2", file.path().to_str().unwrap());
+        let told = collector.find("NVML in part", |record| {
+            let Record::Sample(sample) = record else { return None };
+            let nvml = sample.sources.into_iter().find(|source| &*source.name == "nvml")?;
+            (nvml.state == SourceState::Degraded).then_some(nvml.reason)
+        });
+        assert_eq!(&*told, reason);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::change::{Change, format_watts, on_off};
 use super::mig::{MigFacts, MigProfile};
 use super::settings::{ComputeMode, EccCounters};
+use crate::model::nvml_code::RESET_REQUIRED;
 use crate::model::{
     Absence, Gpu, GpuInfo, GpuState, Health, Live, MigInstance, Process, ProcessKey, ProcessList, Reading,
     Snapshot, known,
@@ -18,12 +19,16 @@ pub struct GpuFacts {
     pub uuid: Option<String>,
     /// PCI address, `0000:41:00.0`.
     pub address: Option<String>,
+    /// Another GPU of the machine has the same bus and device, in another PCI domain.
+    pub bus_is_shared: bool,
     /// Number of this boot, for people.
     pub index: Option<u32>,
     /// Product name.
     pub name: String,
     /// How reading it goes.
     pub state: GpuState,
+    /// NVML's return code by which the driver refuses it, while it is lost.
+    pub refusal: Option<u32>,
     /// The limit that was set.
     pub power_limit: Reading<Watts>,
     /// Least and greatest limit that can be set.
@@ -133,13 +138,18 @@ impl GpuFacts {
             gpu.live.as_ref().map(|group| &group.value),
             gpu.health.as_ref().map(|group| &group.value),
         );
-        facts.state = gpu.state;
-        facts.holders = Ok(snapshot
-            .processes
-            .iter()
-            .filter(|process| process.ended.is_none())
-            .filter_map(|process| HolderFacts::of_process(snapshot, process, Some(&gpu.id.0)))
-            .collect());
+        (facts.state, facts.refusal) = (gpu.state, gpu.refusal);
+        facts.bus_is_shared = snapshot.gpus.iter().any(|other| {
+            let of = |gpu: &Gpu| known(&gpu.info.pci_bus_id).map(|address| bus(&address).to_owned());
+            other.id != gpu.id && of(gpu).is_some() && of(other) == of(gpu)
+        });
+        // A list that could not be read is not an empty one.
+        facts.holders = gpu.process_list.clone().map(|()| {
+            let running = snapshot.processes.iter().filter(|process| process.ended.is_none());
+            running
+                .filter_map(|process| HolderFacts::of_process(snapshot, process, Some(&gpu.id.0)))
+                .collect()
+        });
         facts.with_mig(gpu.mig.as_ref().map(|group| &group.value))
     }
 
@@ -157,9 +167,11 @@ impl GpuFacts {
         Self {
             uuid: known(&info.uuid).map(|uuid| uuid.to_string()),
             address: known(&info.pci_bus_id).map(|address| address.to_string()),
+            bus_is_shared: false,
             index: known(&info.index),
             name: known(&info.name).map_or_else(|| "GPU".to_owned(), |name| name.to_string()),
             state: GpuState::Ok,
+            refusal: None,
             power_limit: health.map_or_else(|| Err(Absence::NotRequested), |h| h.power_limit_set.clone()),
             power_range: range,
             default_power_limit: info.default_power_limit.clone(),
@@ -180,6 +192,12 @@ impl GpuFacts {
             minor: info.minor.clone(),
             holders: Err(Absence::NotRequested),
         }
+    }
+
+    /// The driver waits for a reset, and answers nothing until then.
+    #[must_use]
+    pub fn waits_for_reset(&self) -> bool {
+        self.state == GpuState::Lost && self.refusal == Some(RESET_REQUIRED)
     }
 
     /// The same with the MIG instances.
@@ -254,6 +272,12 @@ impl GpuFacts {
             | Change::Renice { .. } => None,
         }
     }
+}
+
+/// `41:00` of `0000:41:00.0`: bus and device, without domain and function.
+pub(super) fn bus(address: &str) -> &str {
+    let without_domain = address.split_once(':').map_or(address, |(_, rest)| rest);
+    without_domain.split('.').next().unwrap_or(without_domain)
 }
 
 /// Watts as the driver takes them.

@@ -54,7 +54,11 @@ impl Plan {
             push("Effect", effect.clone());
         }
         if let Target::Gpu { .. } = self.target {
-            many("Disturbs", self.disturbed.iter().map(holder_text), "nobody is on the GPU", &mut push);
+            let nobody = match &self.unseen {
+                Some(why) => format!("not known: the processes on the GPU could not be read ({why})"),
+                None => "nobody is on the GPU".to_owned(),
+            };
+            many("Disturbs", self.disturbed.iter().map(holder_text), &nobody, &mut push);
         }
         for (index, command) in self.drain.iter().enumerate() {
             push(if index == 0 { "Drain" } else { "" }, command.clone());
@@ -94,10 +98,15 @@ impl Plan {
         }
     }
 
-    /// The plan as text, for `--dry-run`.
+    /// The plan as text, for the command line, where the question for what is small and can be taken back is one of
+    /// yes or no as well.
     #[must_use]
     pub fn text(&self) -> String {
-        self.rows().iter().map(|row| format!("{:<9} {}\n", row.label, row.text)).collect()
+        let mut plan = self.clone();
+        if plan.weight == Weight::Key {
+            plan.weight = Weight::YesNo;
+        }
+        plan.rows().iter().map(|row| format!("{:<9} {}\n", row.label, row.text)).collect()
     }
 }
 

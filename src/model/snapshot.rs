@@ -75,6 +75,8 @@ pub struct Gpu {
     pub state: GpuState,
     /// When `state` was last another one; the first sample if never.
     pub state_since: Mono,
+    /// The NVML return code with which the driver refuses it, where it does and the code is known.
+    pub refusal: Option<u32>,
     /// The call that has not returned, if one has not.
     pub stuck: Option<StuckCall>,
     /// Ten times a second, folded.
@@ -93,6 +95,9 @@ pub struct Gpu {
     pub nvlinks: Option<Arc<Grouped<Vec<NvLink>>>>,
     /// MIG instances.
     pub mig: Option<Arc<Grouped<Reading<Vec<MigInstance>>>>>,
+    /// Whether the driver's list of the processes on it was read: without it nobody among
+    /// [`Snapshot::processes`] says nothing.
+    pub process_list: Reading<()>,
     /// Rates from two distinct readings of a counter, or from GPM.
     pub rates: GpuRates,
     /// Clock event reasons over time.

@@ -8,7 +8,7 @@ use crate::model::{
     Absence, CacheRates, Dataset, DatasetView, DiskRates, FileSystem, Kept, PoolView, Reading, Scan,
     ScanFunction, ScanState, Snapshot, Storage, Vdev, ZfsCache, known,
 };
-use crate::units::{Bytes, BytesPerSecond, Wall, format_age};
+use crate::units::{Bytes, BytesPerSecond, Wall, format_age, printable_lines};
 use serde_json::Value;
 use std::fmt::{Display, Write as _};
 
@@ -262,7 +262,7 @@ pub fn storage_text(snapshot: &Snapshot) -> String {
             let _ = writeln!(out, "    $ {command}");
         }
     }
-    out
+    printable_lines(&out).into_owned()
 }
 
 fn cell<T: Display>(reading: &Reading<T>) -> String {

@@ -13,8 +13,8 @@ use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
 use crate::model::Snapshot;
 use crate::report;
 use crate::sources::root::Root;
-use crate::ui::theme::Theme;
-use crate::units::Clock;
+use crate::ui::theme::{ColourDepth, Theme};
+use crate::units::{Clock, printable_lines};
 use color_eyre::eyre::{Context, Report, Result, bail};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -86,14 +86,29 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
 pub(super) fn complain(report: &Report) -> ExitCode {
     let usage = report.downcast_ref::<Usage>().is_some();
     let text = format!("kgtop: {report:#}\n");
+    // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
+    let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
-    ExitCode::from(if usage { EXIT_USAGE } else { 1 })
+    let refused = report.downcast_ref::<Refused>().is_some();
+    ExitCode::from(match () {
+        () if usage => EXIT_USAGE,
+        () if refused => EXIT_REFUSED,
+        () => 1,
+    })
 }
 
 /// A mistake of the one who typed the command.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
+
+/// Exit status when nothing was done.
+pub(super) const EXIT_REFUSED: u8 = 3;
+
+/// What is not done, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("refused: {0}")]
+pub(super) struct Refused(pub(super) String);
 
 fn configure(global: &GlobalArgs, screen: &ScreenArgs) -> Result<Config> {
     let mut files = Vec::new();
@@ -119,7 +134,14 @@ fn configure(global: &GlobalArgs, screen: &ScreenArgs) -> Result<Config> {
         gpus: screen.gpu.clone(),
         nvml_lib: global.nvml_lib.clone(),
     };
-    Ok(config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref()))
+    let mut config = config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref());
+    // Whoever begins it: the collector, the doctor and an action load what was looked at here.
+    if let Some(library) = &mut config.nvml_lib {
+        *library = super::act::trusted(library).ok_or_else(|| {
+            Refused(format!("{}: as root kgtop loads no library that others can write", library.display()))
+        })?;
+    }
+    Ok(config)
 }
 
 fn user_config() -> Option<PathBuf> {
@@ -145,11 +167,24 @@ fn read_config(path: &Path) -> Result<Option<FileConfig>> {
 pub(super) fn root(global: &GlobalArgs) -> Result<Root> {
     match &global.root {
         None => Ok(Root::Live),
-        Some(directory) => Root::open(directory).wrap_err_with(|| format!("--root {}", directory.display())),
+        Some(directory) => {
+            let opened = absolute(directory).and_then(|directory| Ok(Root::open(&directory)?));
+            opened.wrap_err_with(|| format!("--root {}", directory.display()))
+        }
     }
 }
 
-/// The theme by name or from a file, without colour where none is wanted.
+/// The directory that `--tools` names.
+pub(super) fn tools(global: &GlobalArgs) -> Result<Option<PathBuf>> {
+    global.tools.as_deref().map(absolute).transpose()
+}
+
+/// A path that holds in every working directory: programs are started in another one.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).wrap_err("the working directory could not be read")
+}
+
+/// The theme by name or from a file, in the colours that the terminal has and without any where none is wanted.
 pub(super) fn theme(name: &str) -> Result<Theme> {
     let theme = match Theme::embedded(name) {
         Some(theme) => theme,
@@ -165,7 +200,12 @@ pub(super) fn theme(name: &str) -> Result<Theme> {
     };
     // https://no-color.org: present and not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Ok(if plain { theme.without_colour() } else { theme })
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let depth = ColourDepth::of_terminal(&variable("COLORTERM"), &variable("TERM"));
+    Ok(match depth {
+        Some(depth) if !plain => theme.for_depth(depth),
+        _ => theme.without_colour(),
+    })
 }
 
 fn stream(
@@ -206,6 +246,9 @@ pub(super) fn place_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsStr
     }
     if let Some(root) = &global.root {
         arguments.extend(["--root".into(), root.into()]);
+    }
+    if let Some(tools) = &global.tools {
+        arguments.extend(["--tools".into(), tools.into()]);
     }
     arguments
 }

@@ -39,6 +39,7 @@ case "$*" in
     busy) could_not "In use by another client" "$2" ;;
     unsupported) could_not "Not Supported" "$2" ;;
     silent) exit 0 ;;
+    halfway) begin_again; echo "Unable to reset GPU $2: Unknown Error"; exit 255 ;;
     hang) while [ ! -e "$here/go" ]; do sleep 0.1; done ;;
     esac
     begin_again
@@ -118,6 +119,13 @@ impl Machine {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.without_tools(arguments);
+        command.arg("--tools").arg(self.path("root/usr/bin"));
+        command
+    }
+
+    /// The same where no directory of nvidia-smi is named.
+    pub(crate) fn without_tools(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
         command
             .arg("act")

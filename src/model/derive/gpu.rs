@@ -45,7 +45,7 @@ impl GpuFold {
             && now.since(self.seen) >= VANISHED_AFTER
         {
             last.state = GpuState::Lost;
-            last.stuck = None;
+            (last.stuck, last.refusal) = (None, None);
             self.state_since = now;
         }
     }
@@ -244,6 +244,7 @@ impl GpuFold {
             info,
             state: last.state,
             state_since: self.state_since,
+            refusal: last.refusal,
             stuck: last.stuck.clone(),
             fast: last.fast.clone(),
             live: last.live.clone(),
@@ -253,6 +254,11 @@ impl GpuFold {
             health: last.health.clone(),
             nvlinks: last.nvlinks.clone().map(Arc::new),
             mig: last.mig.clone().map(Arc::new),
+            process_list: match last.processes.as_ref().map(|group| &group.value) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(absence)) => Err(absence.clone()),
+                None => Err(Absence::NotRequested),
+            },
             rates: self.rates(last, now),
             throttle: Throttle { seconds: self.reasons.seconds(), observed: self.reasons.observed() },
             unattributed: Err(Absence::NotRequested),

@@ -4,8 +4,9 @@
 //! process group of its own, what it says goes to memory rather than to a pipe that may close, and waiting for it
 //! has no end.
 
+use super::Place;
 use super::execute::{SAY_AFTER, Say, step};
-use super::trust::is_trusted;
+use super::trust::trusted;
 use crate::actions::Progress;
 use crate::runtime::SYSTEM_PATH;
 use crate::sources::processes::ProcessReader;
@@ -35,14 +36,20 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SmiError {
     /// It is nowhere.
-    #[error("nvidia-smi is in none of its places ({}): install the driver's utilities", PLACES.join(", "))]
-    Missing,
+    #[error("nvidia-smi is in none of its places ({0}): install the driver's utilities")]
+    Missing(String),
+    /// The programs of a captured tree are another machine's.
+    #[error("below --root no nvidia-smi is run unless --tools names its directory")]
+    NotNamed,
     /// Somebody else could have written it.
     #[error("{}: as root kgtop runs no program that others can write", .0.display())]
     Untrusted(PathBuf),
-    /// It cannot be started, or not be waited for.
-    #[error("nvidia-smi could not be run: {0}")]
-    Run(#[from] std::io::Error),
+    /// It cannot be started.
+    #[error("nvidia-smi could not be started: {0}")]
+    NotStarted(std::io::Error),
+    /// It was started, and how it ended is not known.
+    #[error("nvidia-smi was started, and could not be followed to its end: {0}")]
+    Followed(std::io::Error),
     /// It failed.
     #[error("nvidia-smi: {said} ({status})")]
     Failed {
@@ -60,26 +67,36 @@ pub(super) struct Smi {
 }
 
 impl Smi {
-    /// Finds it, below a root that is a directory.
-    pub(super) fn find(root: &Root, clock: Clock) -> Result<Self, SmiError> {
-        let base = root.directory();
-        let path = PLACES
-            .iter()
-            .map(|place| {
-                base.map_or_else(|| PathBuf::from(place), |base| base.join(place.trim_start_matches('/')))
-            })
-            .find(|path| path.is_file())
-            .ok_or(SmiError::Missing)?;
-        if is_trusted(&path) { Ok(Self { path, clock }) } else { Err(SmiError::Untrusted(path)) }
+    /// Finds it, in the directory that was named, or where the system has it.
+    pub(super) fn find(place: &Place, clock: Clock) -> Result<Self, SmiError> {
+        let places: Vec<PathBuf> = match &place.tools {
+            Some(directory) => vec![directory.join("nvidia-smi")],
+            None if place.root.is_live() => PLACES.iter().map(PathBuf::from).collect(),
+            None => return Err(SmiError::NotNamed),
+        };
+        let Some(path) = places.iter().find(|path| path.is_file()) else {
+            let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+            return Err(SmiError::Missing(places.join(", ")));
+        };
+        // What was looked at is what is run, whatever becomes of a link on the way to it.
+        let path = trusted(path).ok_or_else(|| SmiError::Untrusted(path.clone()))?;
+        Ok(Self { path, clock })
     }
 
     /// Runs it to its end, however long that takes, and gives what it said.
     pub(super) fn run(&self, arguments: &[String], say: Say<'_>) -> Result<String, SmiError> {
         let line = format!("nvidia-smi {}", arguments.join(" "));
         step(say, line.clone());
-        let output: File =
-            memfd_create("nvidia-smi", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?.into();
-        let mut child = Command::new(&self.path)
+        let (mut child, output) = self.start(arguments).map_err(SmiError::NotStarted)?;
+        let ended = self.wait(&mut child, &line, say).and_then(|status| Ok((status, read_back(output)?)));
+        let (status, text) = ended.map_err(SmiError::Followed)?;
+        if status.success() { Ok(text) } else { Err(SmiError::Failed { status, said: reason(&text) }) }
+    }
+
+    /// Starts it; gives where it writes to.
+    fn start(&self, arguments: &[String]) -> std::io::Result<(Child, File)> {
+        let output: File = memfd_create("nvidia-smi", MemfdFlags::CLOEXEC)?.into();
+        let child = Command::new(&self.path)
             .args(arguments)
             .env_clear()
             .env("PATH", SYSTEM_PATH)
@@ -90,9 +107,7 @@ impl Smi {
             .stderr(output.try_clone()?)
             .process_group(0)
             .spawn()?;
-        let status = self.wait(&mut child, &line, say)?;
-        let text = read_back(output)?;
-        if status.success() { Ok(text) } else { Err(SmiError::Failed { status, said: reason(&text) }) }
+        Ok((child, output))
     }
 
     /// Waits; says what is waited for, how long already, and in which state the process is.

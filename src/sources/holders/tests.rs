@@ -109,6 +109,22 @@ fn a_process_that_hides_its_descriptors_makes_the_look_partial() {
 }
 
 #[test]
+fn a_file_that_root_may_not_look_at_is_no_device_file_unless_it_lies_among_them() {
+    for (open, is_partial) in [("/home/ann/mount/file", false), ("/dev/shm/file", true)] {
+        let (directory, _) = devices();
+        process(directory.path(), 41, "python", open);
+        symlink("/dev/nvidia0", directory.path().join("proc/41/fd/4")).unwrap();
+        let refused = format!("[file.\"{open}\"]\nerror = \"EACCES\"\n");
+        std::fs::write(directory.path().join("root.toml"), refused).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let found = look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap());
+        assert_eq!(found.partial.is_some(), is_partial, "{open}: {found:?}");
+        // What else it has open is seen all the same.
+        assert_eq!(pids(&found), if is_partial { vec![] } else { vec![41] }, "{open}");
+    }
+}
+
+#[test]
 fn a_proc_without_processes_proves_nothing() {
     let (_kept, root) = devices();
     assert!(look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap()).partial.is_some());
