@@ -253,7 +253,7 @@ fn a_library_of_another_version_than_the_module_is_told_as_that() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("does not match the loaded kernel module 570.86.15"), "{text}{}", stderr(&output));
-    assert!(text.contains("NVML error 18") && !text.contains("was not found"), "{text}");
+    assert!(text.contains("LIB_RM_VERSION_MISMATCH (18)") && !text.contains("was not found"), "{text}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Why there are no GPUs from NVML, in words.
 
+use crate::model::nvml_code::code_words;
 use crate::model::{Absence, PciDevice, Reading};
-use crate::sources::nvml::{OpenError, code_name};
+use crate::sources::nvml::OpenError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -96,17 +97,17 @@ fn library_problem(loaded: Option<&str>, error: &OpenError) -> String {
     match error {
         OpenError::LibraryMismatch => format!(
             "The driver library does not match the loaded kernel module {version}: the driver was upgraded and the \
-             old module is still loaded; stop what uses the GPUs and reload the module, or reboot. ({said})"
+             old module is still loaded; stop what uses the GPUs and reload the module, or reboot. NVML says {said}."
         ),
         OpenError::NoPermission => format!(
             "The nvidia kernel module {version} serves the GPUs, and this user may not open them: check the modes of \
-             /dev/nvidiactl and /dev/nvidia0, or the container's device rules. ({said})"
+             /dev/nvidiactl and /dev/nvidia0, or the container's device rules. NVML says {said}."
         ),
         // The module is there: what the library misses is its device file.
         OpenError::DriverNotLoaded => format!(
             "The nvidia kernel module {version} serves the GPUs, and the driver library cannot reach it: /dev/nvidiactl \
              is missing or closed to this process (run `nvidia-modprobe -c 0 -u`; in a container, give it the GPUs). \
-             ({said})"
+             NVML says {said}."
         ),
         OpenError::NoLibrary => format!(
             "The nvidia kernel module {version} serves the GPUs, and the driver library libnvidia-ml.so.1 was not \
@@ -124,13 +125,9 @@ fn library_problem(loaded: Option<&str>, error: &OpenError) -> String {
 
 /// What the library answered, without the advice that [`OpenError`] gives where nothing is known of the module.
 fn answer(error: &OpenError) -> String {
-    let code = |code: u32| match code_name(code) {
-        Some(name) => format!("NVML error {code}, {name}"),
-        None => format!("NVML error {code}"),
-    };
     match error {
         OpenError::NoLibrary => "libnvidia-ml.so.1 was not found".to_owned(),
         OpenError::Other { code: 0, name } => name.clone(),
-        other => other.code().map_or_else(|| other.to_string(), code),
+        other => other.code().map_or_else(|| other.to_string(), code_words),
     }
 }

@@ -106,7 +106,7 @@ fn each_answer_of_the_library_beside_a_loaded_module_has_its_own_advice() {
             [
                 "does not match the loaded kernel module 570.86.15",
                 "reload the module, or reboot",
-                "(NVML error 18, LIB_RM_VERSION_MISMATCH)",
+                "NVML says LIB_RM_VERSION_MISMATCH (18).",
             ],
         ),
         (
@@ -114,12 +114,12 @@ fn each_answer_of_the_library_beside_a_loaded_module_has_its_own_advice() {
             [
                 "570.86.15 serves the GPUs",
                 "/dev/nvidiactl is missing or closed",
-                "(NVML error 9, DRIVER_NOT_LOADED)",
+                "NVML says DRIVER_NOT_LOADED (9).",
             ],
         ),
         (
             OpenError::NoPermission,
-            ["570.86.15", "this user may not open them", "(NVML error 4, NO_PERMISSION)"],
+            ["570.86.15", "this user may not open them", "NVML says NO_PERMISSION (4)."],
         ),
         (OpenError::Unknown, ["570.86.15", "\"Unknown Error\"", "in a container, restart it"]),
         (other(17, "OPERATING_SYSTEM"), ["570.86.15", "OPERATING_SYSTEM (17)", "dmesg"]),
@@ -142,7 +142,7 @@ fn each_answer_of_the_library_beside_a_loaded_module_has_its_own_advice() {
 fn a_gpu_that_left_the_bus_and_a_gpu_the_module_refused() {
     let loaded: Reading<Arc<str>> = Ok("570.86.15".into());
     let off = no_driver_explanation(&[], &loaded, Some(&OpenError::DriverNotLoaded)).unwrap();
-    assert!(off.contains("fell off the bus") && off.contains("NVML error 9"), "{off}");
+    assert!(off.contains("fell off the bus") && off.contains("DRIVER_NOT_LOADED (9)"), "{off}");
     assert!(!off.contains("is not loaded"), "{off}");
     let devices = scan(&fixture("no-driver"));
     let refused = no_driver_explanation(&devices, &loaded, None).unwrap();
