@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Exit status where nothing could be judged.
 const NOT_JUDGED: u8 = 3;
+/// Exit status where a check failed.
+const FAILURES: u8 = 2;
 
 /// Findings about health hold for up to a second before they are told, and counters need two readings.
 const WATCHED: Duration = Duration::from_millis(2_100);
@@ -31,10 +33,15 @@ pub(super) fn check(
     let (mut text, mut status) = (String::new(), NOT_JUDGED);
     on_loop(async {
         let feed = feed::collector(arguments, clock);
-        let (snapshot, verdicts) = once::snapshot_when(feed, interval, WATCHED, is_read).await?;
+        let until = once::Until { driver: true, watched: WATCHED, complete: is_read };
+        let once::Taken { snapshot, verdicts, silent } = once::take_when(feed, interval, until).await?;
         let mut examined = doctor::examine_snapshot(&snapshot, &verdicts);
         doctor::worst_first(&mut examined);
         status = doctor::Tally::of(&examined).status();
+        if silent.is_some() && status != FAILURES {
+            // Of what the driver was to say nothing was judged.
+            status = NOT_JUDGED;
+        }
         text = match format {
             ReportFormat::Text => report::doctor_text(&snapshot, &examined),
             ReportFormat::Json => report::doctor_json(&snapshot, &examined),
@@ -46,7 +53,7 @@ pub(super) fn check(
 }
 
 /// Whether the files of the host and the devices on the bus are there; what hangs is not waited for beyond the
-/// patience of [`once::snapshot_when`].
+/// patience of [`once::take_when`].
 fn is_read(snapshot: &Snapshot) -> bool {
     let files = snapshot.host_files.as_ref().is_some_and(|group| group.value.pending.is_none());
     files && snapshot.inventory.topology.is_some()

@@ -26,7 +26,8 @@ pub(super) fn show(
     on_loop(async {
         let feed = feed::collector(arguments, clock);
         let complete = |snapshot: &Snapshot| is_read(snapshot, asks_tools);
-        let (snapshot, _) = once::snapshot_when(feed, interval, Duration::ZERO, complete).await?;
+        let until = once::Until { driver: false, watched: Duration::ZERO, complete };
+        let snapshot = once::take_when(feed, interval, until).await?.snapshot;
         text = match format {
             ReportFormat::Text => report::storage_text(&snapshot),
             ReportFormat::Json => report::storage_json(&snapshot),
@@ -37,7 +38,7 @@ pub(super) fn show(
 }
 
 /// Whether every source of storage has answered, be it that it cannot; what hangs is not waited for beyond the
-/// patience of [`once::snapshot_when`].
+/// patience of [`once::take_when`].
 fn is_read(snapshot: &Snapshot, asks_tools: bool) -> bool {
     fn answered<T>(kept: &Kept<T>) -> bool {
         kept.value.is_some() || kept.failure.is_some()
