@@ -239,6 +239,39 @@ fn a_full_disk_is_told_and_fails() {
 }
 
 #[test]
+fn a_recording_of_a_time_that_is_none_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for bad in ["nan", "inf", "1e300", "-1", "0"] {
+        let file = directory.path().join("never.kgtop");
+        let output = on_stand_in().args(["record", "--seconds", bad, "-o"]).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{bad}: {}", stderr(&output));
+        assert!(stderr(&output).contains("0.1 to") && !file.exists(), "{bad}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bundle_that_cannot_be_written_is_refused_before_the_machine_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "there.tar.gz", "mine");
+    let output = on_stand_in().args(["bundle", "-o"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("exists already") && !text.contains("reading for"), "{text}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    let output = on_stand_in().args(["bundle", "-o", "/nonexistent/folder/b.tar.gz"]).output().unwrap();
+    assert!(!stderr(&output).contains("reading for"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_demand_that_no_server_has_is_refused() {
+    let most = u64::MAX.to_string();
+    for option in ["--batch", "--context"] {
+        let output = kgtop().args(["fit", "llama-3.1-8b@q4_k_m", option, &most]).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{option}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_library_that_is_none_is_named_and_the_host_is_printed() {
     let directory = tempfile::tempdir().unwrap();
     let file = written(directory.path(), "lib.so", "not a library\n");
@@ -331,13 +364,15 @@ fn a_driver_that_does_not_answer_is_no_answer_of_any_command() {
 fn errors_have_a_status_that_is_no_judgement() {
     let directory = tempfile::tempdir().unwrap();
     let file = written(directory.path(), "full.log", "");
-    // What goes wrong inside kgtop itself: its log cannot be opened.
-    let log = directory.path().join("no/such/log");
-    for (arguments, status) in
-        [(&["doctor"][..], 3), (&["fit", "llama-3.1-8b@q4_k_m"], 3), (&["snapshot"], 1)]
-    {
-        let output = kgtop().arg("--log").arg(&log).args(arguments).output().unwrap();
+    // The answer cannot be written.
+    for (arguments, status) in [(&["doctor"][..], 3), (&["fit", "--list"], 3), (&["snapshot"], 1)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = kgtop();
+        command.arg("--root").arg(directory.path()).args(arguments);
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("No space left"), "{arguments:?}: {}", stderr(&output));
     }
     for (option, path) in [("--config", directory.path()), ("--root", file.as_path())] {
         let output = kgtop().arg(option).arg(path).arg("doctor").output().unwrap();

@@ -9,6 +9,7 @@ use crate::model::Snapshot;
 use crate::report;
 use crate::units::Clock;
 use color_eyre::eyre::Result;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(super) fn check(
     let _root = root(global)?;
     let arguments = collector_arguments(global, config);
     let interval = config.interval;
-    let (mut text, mut status) = (String::new(), NOT_JUDGED);
+    let (mut text, mut status, mut owed) = (String::new(), NOT_JUDGED, None);
     on_loop(async {
         let feed = feed::collector(arguments, clock);
         let until = once::Until { driver: true, watched: WATCHED, complete: is_read };
@@ -42,6 +43,7 @@ pub(super) fn check(
             // Of what the driver was to say nothing was judged.
             status = NOT_JUDGED;
         }
+        owed = silent;
         text = match format {
             ReportFormat::Text => report::doctor_text(&snapshot, &examined),
             ReportFormat::Json => report::doctor_json(&snapshot, &examined),
@@ -49,6 +51,9 @@ pub(super) fn check(
         Ok(())
     })?;
     print(&text)?;
+    if let Some(owed) = owed {
+        let _closed = std::io::stderr().write_all(format!("kgtop: {owed}\n").as_bytes());
+    }
     Ok(ExitCode::from(status))
 }
 
