@@ -128,7 +128,11 @@ fn the_models_of_the_tab_are_in_the_text() {
     let text = String::from_utf8(output.stdout).unwrap();
     let head = text.lines().position(|line| line.starts_with("Model ")).unwrap_or_else(|| panic!("{text}"));
     let row = text.lines().nth(head + 1).unwrap();
-    assert!(row.starts_with("tiny ") && row.contains(" 2.0 KiB ") && row.contains(" folder "), "{text}");
+    assert!(row.starts_with("tiny ") && row.contains(" 2.00 KiB ") && row.contains(" folder "), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("tiny: ") && line.contains("GGUF")),
+        "why it has no parameters: {text}"
+    );
     // Where there are none, the text says so.
     let empty = run(tempfile::tempdir().unwrap().path(), None, "text");
     assert!(empty.contains("No store of models was found"), "{empty}");

@@ -3,7 +3,7 @@
 use super::text::{cell, header};
 use crate::analysis::fit::words as fit;
 use crate::analysis::loading;
-use crate::model::{ModelStore, Snapshot, StoredModel, known};
+use crate::model::{Absence, ModelStore, Snapshot, StoredModel, known};
 use crate::report::text::aligned;
 use crate::units::format_age;
 use std::fmt::Write as _;
@@ -70,6 +70,12 @@ fn table(out: &mut String, snapshot: &Snapshot, store: &ModelStore) {
     }
     out.push('\n');
     aligned(out, &rows, &[0, 2, 7, 8, 9, 10]);
+    for model in &store.models {
+        // What lies there is no model, or a part of one.
+        if let Err(Absence::Failed { text, .. }) = &model.shape.weights {
+            let _ = writeln!(out, "{}: {}", clean(&model.name), clean(text));
+        }
+    }
     for model in store.models.iter().filter(|model| model.unfinished.files > 0) {
         let _ = writeln!(
             out,
