@@ -1,6 +1,7 @@
 //! What the readings mean: verdicts, decoding, advice. Pure; time is an argument; thresholds are named constants
 //! with their source; catalogues are data in `assets/`.
 
+mod advice;
 pub mod clock_events;
 pub mod doctor;
 pub mod events;

@@ -63,7 +63,7 @@ pub struct ScreenArgs {
     /// Tab to open: its number or name
     #[arg(long, value_name = "TAB")]
     pub tab: Option<String>,
-    /// Theme: dark, light, high-contrast, or a TOML file
+    /// Theme: dark, light, high-contrast, or a TOML file; in as many colours as COLORTERM and TERM name
     #[arg(long, value_name = "NAME|FILE")]
     pub theme: Option<String>,
     /// Remove every action from the screen

@@ -22,8 +22,10 @@ mod screen;
 mod storage;
 
 use crate::cli::{Cli, EXIT_USAGE};
+use crate::units::printable_lines;
 use clap::Parser;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The search path of what kgtop starts with root's rights: whoever set the one that was inherited could have named
@@ -35,9 +37,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed pipe is no error worth telling.
-            let _closed = error.print();
-            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+            if !error.use_stderr() {
+                // A closed pipe is no error worth telling.
+                let _closed = error.print();
+                return ExitCode::SUCCESS;
+            }
+            // It quotes arguments, which are not the terminal's to obey.
+            let _closed = std::io::stderr().write_all(printable_lines(&error.to_string()).as_bytes());
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     crate::terminal::install_hooks();

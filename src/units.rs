@@ -4,7 +4,9 @@
 //! All of them are plain data; none reads a clock.
 
 mod quantity;
+mod text;
 mod time;
 
 pub use quantity::{Bytes, BytesPerSecond, Celsius, Joules, Megahertz, Percent, Watts};
+pub use text::{printable, printable_lines};
 pub use time::{Clock, Mono, Wall, format_age};

@@ -95,7 +95,11 @@ fn a_gpu_that_does_not_come_back_is_a_failure() {
 fn a_reset_that_fails_says_why_and_brings_persistence_back() {
     let cases = [
         ("busy", "In use by another client", "--dry-run names who has it now"),
-        ("unsupported", "Not Supported", "drain the machine and reboot"),
+        (
+            "unsupported",
+            "Not Supported",
+            "as it was; this GPU, driver or platform has no reset: drain the machine",
+        ),
         ("silent", "did not say that the GPU was reset", "keep work off it"),
     ];
     for (mode, said, advice) in cases {
@@ -107,6 +111,20 @@ fn a_reset_that_fails_says_why_and_brings_persistence_back() {
         assert_eq!(machine.smi_told(), [OFF, RESETS, ON], "{mode}");
         assert_eq!(machine.outcomes(), ["failed"], "{mode}");
     }
+}
+
+#[test]
+fn a_reset_that_failed_on_its_way_leaves_a_gpu_whose_state_is_not_known() {
+    let machine = Machine::new(SICK);
+    machine.smi_is("halfway");
+    machine.afterwards("set = { recovery_action = 2, remap_pending = true }\n");
+    let Some(output) = acted(&machine, &RESET) else { return };
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    says(
+        &output,
+        &["Unknown Error", "recovery action GPU reset → node reboot", "the state of the GPU is not known"],
+    );
+    assert!(!text(&output).contains("is as it was"), "{}", text(&output));
 }
 
 #[test]

@@ -178,9 +178,8 @@ fn a_reset_finds_the_gpu_free_of_the_collector_which_comes_back_after_it() {
 const SUDO: &str = "#!/bin/sh\necho \"sudo was told: $*\"\nprintf 'password: '\nread -r word\n\
     echo \"sudo read: $word\"\nexit 3\n";
 
-#[test]
-fn who_is_not_root_goes_through_sudo_on_the_suspended_screen_or_copies_the_line() {
-    let machine = Machine::new("");
+/// The screen of somebody who is not root on a machine that has such a sudo.
+fn screen_of_nobody(machine: &Machine) -> Pty {
     let sudo = machine.path("root/usr/bin/sudo");
     std::fs::write(&sudo, SUDO).unwrap();
     std::fs::set_permissions(&sudo, PermissionsExt::from_mode(0o755)).unwrap();
@@ -188,7 +187,33 @@ fn who_is_not_root_goes_through_sudo_on_the_suspended_screen_or_copies_the_line(
     // Anybody's number will do, as long as it is not root's.
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "setsid", "--ctty"];
     let before: &[&str] = if is_root() { &nobody } else { &nobody[4..] };
-    let mut pty = screen_as(before, &machine, &[], &[]);
+    screen_as(before, machine, &[], &[])
+}
+
+#[test]
+fn a_reset_through_sudo_finds_the_gpu_free_of_the_collector_which_comes_back_after_it() {
+    let machine = Machine::new("");
+    let mut pty = screen_of_nobody(&machine);
+    pty.keys("a");
+    pty.wait_for("the list", |screen| screen.contains("› Power limit…"));
+    choose(&mut pty, "G", "Reset the GPU");
+    pty.wait_for("the way through sudo", |screen| screen.contains("s runs it through sudo"));
+    assert_eq!(children(pty.pid()), 1, "the collector");
+    pty.keys("s");
+    let asked = pty.wait_for("sudo on the terminal", |screen| screen.contains("password:"));
+    assert!(asked.replace('\n', "").contains("act reset --gpu"), "{asked}");
+    assert_eq!(children(pty.pid()), 1, "sudo, and no collector");
+    pty.keys("secret\r");
+    pty.wait_for("the way back", |screen| screen.contains("Enter goes back to the screen"));
+    pty.keys("\r");
+    pty.wait_for("the readings again", |screen| screen.contains("● live") && screen.contains("/700 W"));
+    assert_eq!(children(pty.pid()), 1, "the collector again");
+}
+
+#[test]
+fn who_is_not_root_goes_through_sudo_on_the_suspended_screen_or_copies_the_line() {
+    let machine = Machine::new("");
+    let mut pty = screen_of_nobody(&machine);
     plan_power_limit(&mut pty, "250");
     pty.wait_for("the two ways", |screen| screen.contains("s runs it through sudo, c copies it"));
     pty.keys("y\r");

@@ -171,6 +171,61 @@ fn the_second_of_two_kgtops_is_told_who_acts() {
 }
 
 #[test]
+fn processes_that_cannot_be_read_refuse_the_dry_run_as_they_refuse_the_run() {
+    let fault = |call: &str| {
+        let call = format!("nvmlDeviceGet{call}RunningProcesses_v3");
+        format!("[[fault]]\ncall = \"{call}\"\nkind = \"error\"\ncode = 4\nfrom = 0\n")
+    };
+    let process =
+        "[[process]]\npid = 4711\nname = \"python\"\ncommand = [\"python\"]\ngpus = [0]\nmemory_mib = 100\n";
+    let scenario = process.to_owned() + &["Compute", "Graphics", "MPSCompute"].map(fault).concat();
+    let machine = Machine::new(&scenario);
+    for last in ["--dry-run", "--yes"] {
+        let output = machine.act(&["power-limit", "250", "--gpu", "0", last]);
+        assert_eq!(output.status.code(), Some(3), "{last}: {}", text(&output));
+        assert!(text(&output).contains("not known: the processes on the GPU could not be read"), "{last}");
+        assert!(!text(&output).contains("nobody is on the GPU"), "{last}: {}", text(&output));
+        let reason = "Refused   the processes on the GPU could not be read";
+        assert!(text(&output).contains(if is_root() { reason } else { "only root" }), "{last}");
+    }
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
+fn a_log_that_cannot_grow_is_left_as_it_was() {
+    let machine = Machine::new("");
+    if acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]).is_none() {
+        return;
+    }
+    let log = machine.path("root/var/log/kgtop/audit.jsonl");
+    let before = std::fs::read(&log).unwrap();
+    // A file may have so many KiB, which ends within the next line.
+    let kilobytes = (before.len() / 1024 + 1).to_string();
+    let command = machine.command(&["power-limit", "300", "--gpu", "0", "--yes"]);
+    let mut limited = Command::new("bash");
+    limited.args(["-c", "ulimit -f \"$0\"; trap '' XFSZ; exec \"$@\"", &kilobytes]);
+    limited.arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("File too large"), "{}", text(&output));
+    assert_eq!(std::fs::read(&log).unwrap(), before);
+}
+
+#[test]
+fn another_kgtop_that_writes_to_the_log_without_end_refuses() {
+    let machine = Machine::new("");
+    let log = machine.path("root/var/log/kgtop");
+    std::fs::create_dir_all(&log).unwrap();
+    let lock = std::fs::File::create(log.join("audit.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let Some(output) = acted(&machine, &["power-limit", "250", "--gpu", "0", "--yes"]) else { return };
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("the audit log is held by another kgtop"), "{}", text(&output));
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
 fn what_cannot_be_written_down_is_not_done() {
     let machine = Machine::new("");
     std::fs::create_dir_all(machine.path("root/var/log")).unwrap();

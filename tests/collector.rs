@@ -278,6 +278,30 @@ fn hidden_groups_are_not_read() {
     assert!(shown >= hidden + 16, "{hidden} calls hidden, {shown} shown");
 }
 
+#[test]
+fn the_files_of_the_doctor_are_read_once_although_nobody_looks_at_them() {
+    let mut collector = Collector::child_of_this("0.2", "healthy-8xh100");
+    collector.demand(Demand::default());
+    let whole = |sample: &Sample| {
+        let files = sample.host_files.as_ref();
+        files.is_some_and(|files| files.value.pending.is_none() && !files.value.files.is_empty())
+    };
+    collector.find("sample with the files", |record| match record {
+        Record::Sample(sample) if whole(&sample) => Some(()),
+        _ => None,
+    });
+    // They are not read at each interval: only who begins to look has them again.
+    for _ in 0..5 {
+        let sample = collector.sample();
+        assert!(sample.host_files.is_none(), "read although nobody looks");
+    }
+    collector.demand(Demand { host_files: true, ..Demand::default() });
+    collector.find("sample with the files for who looks", |record| match record {
+        Record::Sample(sample) if whole(&sample) => Some(()),
+        _ => None,
+    });
+}
+
 /// Driver calls between the first two samples in a row that `wanted` takes.
 fn between(collector: &mut Collector, wanted: impl Fn(&Sample, &Sample) -> bool) -> u64 {
     let mut first = collector.sample();

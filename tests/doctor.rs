@@ -213,6 +213,30 @@ fn row_6_iommu_group_that_is_not_whole() {
 }
 
 #[test]
+fn row_6_a_group_with_the_hosts_own_devices_is_not_taken_apart() {
+    let report = Report::of_tree(&changed(|tree| {
+        tree.driver(GPU, Some("vfio-pci"));
+        for (address, class, driver) in
+            [("0000:42:00.0", "0x010802", "nvme"), ("0000:43:00.0", "0x020000", "mlx5_core")]
+        {
+            let device = format!("/sys/bus/pci/devices/{address}");
+            tree.file(&format!("{device}/class"), class).driver(&device, Some(driver));
+            tree.file(&format!("/sys/kernel/iommu_groups/30/devices/{address}"), "");
+        }
+        tree
+    }));
+    let check = report.check("iommu_groups");
+    assert_eq!(check["outcome"], "fail", "{check:#}");
+    let commands = check["fix"].to_string();
+    // The card's own sound may go along; the host's disk and network may not.
+    assert!(commands.contains("0000:41:00.1/driver/unbind"), "{commands}");
+    assert_eq!(commands.matches("unbind").count(), 1, "{commands}");
+    let advice = check["advice"].as_str().unwrap();
+    assert!(advice.contains("a disk or its controller (0000:42:00.0)"), "{advice}");
+    assert!(advice.contains("a network card (0000:43:00.0)") && advice.contains("another slot"), "{advice}");
+}
+
+#[test]
 fn row_7_container_toolkit_missing() {
     fn without(tree: &mut Tree) -> &mut Tree {
         for name in ["nvidia-ctk", "nvidia-container-runtime", "nvidia-container-runtime-hook"] {

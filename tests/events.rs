@@ -185,3 +185,42 @@ fn a_code_is_explained_and_nonsense_is_wrong_usage() {
         assert!(text(&explain(&["throttle", name])).starts_with("0x4  sw_power_cap"), "{name}");
     }
 }
+
+/// A time zone of nine hours ahead and no summer time, as the files of the tz database have it (RFC 8536).
+fn zone_file() -> Vec<u8> {
+    let part = {
+        let mut part = b"TZif2".to_vec();
+        part.extend([0; 15]);
+        // No indicators, leap seconds or transitions; one type; a name of four bytes.
+        for count in [0_u32, 0, 0, 0, 1, 4] {
+            part.extend(count.to_be_bytes());
+        }
+        part.extend((9 * 3_600_i32).to_be_bytes());
+        part.extend([0, 0]);
+        part.extend(b"JST\0");
+        part
+    };
+    [part.as_slice(), &part, b"\nJST-9\n"].concat()
+}
+
+#[test]
+fn stamps_without_a_zone_are_read_in_the_zone_that_tz_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("Asia")).unwrap();
+    std::fs::write(folder.path().join("Asia/Tokyo"), zone_file()).unwrap();
+    let log = folder.path().join("dmesg.txt");
+    let line = XID.replace("[ 12.000000]", "[Tue Nov 24 10:00:00 2026]");
+    std::fs::write(&log, line).unwrap();
+    for zone in ["Asia/Tokyo", "JST-9"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .args(["events", "--format", "json"])
+            .arg(&log)
+            .env("TZ", zone)
+            .env("TZDIR", folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("2026-11-24T01:00:00"), "{zone}: {text}{output:?}");
+    }
+}

@@ -738,6 +738,52 @@ fn windows_go_around() {
 }
 
 #[test]
+fn a_page_skips_no_line_unread() {
+    let mut state = live(Rig::new(8, 8, Condition::Lost));
+    press(&mut state, "i");
+    for (columns, rows) in [(30, 6), (40, 12), (80, 24), (120, 30)] {
+        let screen = Rect { x: 0, y: 0, width: columns, height: rows };
+        let key = |state: &mut State, code| {
+            let event = Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+            let message = input::message_for(state, screen, &event).unwrap();
+            update(state, message);
+        };
+        // The lines between the frame's sides.
+        let seen = |state: &State| -> Vec<String> {
+            let screen: Vec<Vec<char>> =
+                shows(state, columns, rows).lines().map(|line| line.chars().collect()).collect();
+            let top = screen.iter().position(|line| line.contains(&'╭')).unwrap();
+            let side = |corner| screen[top].iter().position(|cell| *cell == corner).unwrap();
+            let (left, right) = (side('╭'), side('╮'));
+            let inner = screen.iter().skip(top + 1).take_while(|line| line[left] == '│');
+            inner.map(|line| line[left + 1..right].iter().collect()).collect()
+        };
+        key(&mut state, KeyCode::Home);
+        let mut all = seen(&state);
+        let room = all.len();
+        loop {
+            let before = seen(&state);
+            key(&mut state, KeyCode::Down);
+            if seen(&state) == before {
+                break;
+            }
+            all.extend(seen(&state).last().cloned());
+        }
+        key(&mut state, KeyCode::Home);
+        let mut first = 0;
+        while first < all.len() - room {
+            key(&mut state, KeyCode::PageDown);
+            // The last line that was read stays in sight, where there is more than one.
+            first = (first + (room - 1).max(1)).min(all.len() - room);
+            assert_eq!(seen(&state), all[first..first + room], "{columns}x{rows}");
+        }
+        key(&mut state, KeyCode::PageUp);
+        first = first.saturating_sub((room - 1).max(1));
+        assert_eq!(seen(&state), all[first..first + room], "{columns}x{rows}");
+    }
+}
+
+#[test]
 fn a_long_window_scrolls_no_further_than_its_end() {
     let mut state = live(Rig::new(1, 0, Condition::Healthy));
     press(&mut state, "?");

@@ -185,6 +185,97 @@ fn the_strip_tells_of_a_failed_check_on_every_tab_once_it_was_read() {
 }
 
 #[test]
+fn that_nothing_failed_is_known_only_once_the_files_were_read() {
+    let mut state = State::new(Settings::default(), Mode::Live);
+    assert!(!state.doctor_has_judged());
+    let scenario = Scenario::parse(embedded("idle").unwrap(), "idle").unwrap();
+    let mut player = ScenarioPlayer::new(scenario, Wall(1_767_225_600_000_000), Mono(500_000_000_000));
+    while player.position() < Duration::from_secs(3) {
+        let mut record = player.next().unwrap();
+        if let kgtop::model::Record::Sample(sample) = &mut record {
+            sample.host_files = None;
+        }
+        update(&mut state, Message::Record(Box::new(record)));
+    }
+    assert!(!state.doctor_has_judged());
+    assert!(shown("idle", 3).doctor_has_judged());
+}
+
+/// The tab of a demo after that many seconds.
+fn tab_of(name: &str, tab: Tab, seconds: u64) -> State {
+    let mut state = shown(name, seconds);
+    update(&mut state, Message::SelectTab(tab));
+    state
+}
+
+#[test]
+fn where_nobody_could_be_asked_nothing_is_counted() {
+    let processes = shows(&tab_of("init-stalled", Tab::Processes, 30), 120, 40);
+    assert!(processes.contains("– running"), "{processes}");
+    assert!(processes.contains("the driver does not answer: no GPU is known yet"), "{processes}");
+    assert!(!processes.contains("no process holds a GPU"), "{processes}");
+    let limits = shows(&tab_of("init-stalled", Tab::Limits, 30), 120, 40);
+    assert!(limits.contains("the driver does not answer: no GPU is known yet"), "{limits}");
+    for (name, count) in [("init-stalled", 8), ("no-driver", 2)] {
+        let topology = shows(&tab_of(name, Tab::Topology, 30), 120, 40);
+        let said = format!("{count} NVIDIA GPUs are on the PCI bus; how devices are joined was not read");
+        assert!(topology.contains(&said), "{name}: {topology}");
+    }
+}
+
+#[test]
+fn a_filter_that_matches_no_gpu_says_so_on_each_tab() {
+    let scenario = Scenario::parse(embedded("healthy-2xh200").unwrap(), "healthy-2xh200").unwrap();
+    let mut player = ScenarioPlayer::new(scenario, Wall(1_767_225_600_000_000), Mono(500_000_000_000));
+    let settings = Settings { gpu_filter: vec!["77".into()], ..Settings::default() };
+    let mut state = State::new(settings, Mode::Live);
+    while player.position() < Duration::from_secs(3) {
+        update(&mut state, Message::Record(Box::new(player.next().unwrap())));
+    }
+    for tab in [Tab::Gpus, Tab::Processes, Tab::Limits] {
+        update(&mut state, Message::SelectTab(tab));
+        let screen = shows(&state, 120, 40);
+        assert!(screen.contains("no GPU matches --gpu"), "{tab:?}: {screen}");
+    }
+}
+
+#[test]
+fn a_gpu_that_does_not_answer_is_not_free_of_limits() {
+    for (name, gpu, said) in [("lost", 2, "LOST from the bus"), ("stalled", 3, "STALLED in")] {
+        let mut state = tab_of(name, Tab::Limits, 110);
+        for _ in 0..gpu {
+            press(&mut state, KeyCode::Down);
+        }
+        for (columns, rows) in SIZES {
+            let screen = shows(&state, columns, rows);
+            let title = screen.lines().find(|line| line.starts_with(&format!("GPU {gpu} ·"))).unwrap();
+            assert!(title.contains(said), "{name} {columns}x{rows}: {screen}");
+            assert!(columns < 80 || title.contains("last values, "), "{title}");
+            assert!(!screen.contains("nothing holds it back"), "{name}: {screen}");
+        }
+        // What was read last is grey, all of it.
+        let theme = Theme::probe();
+        let map = roles(&frame(&state, &theme, 120, 40), &theme);
+        let screen = shows(&state, 120, 40);
+        let power = screen.lines().position(|line| line.starts_with("power  ")).unwrap();
+        let (text, roles) = (screen.lines().nth(power).unwrap(), map.lines().nth(power).unwrap());
+        assert!(text.contains("headroom"), "{screen}");
+        let first = roles.chars().next().unwrap();
+        assert!(roles.chars().all(|role| role == first || role == ' '), "{roles}");
+        assert!(map.contains(&format!("{first} stale")), "{map}");
+    }
+}
+
+#[test]
+fn values_without_new_data_are_said_to_be_old_on_the_limits() {
+    let mut state = tab_of("healthy-2xh200", Tab::Limits, 10);
+    update(&mut state, Message::Tick(Mono(500_000_000_000 + 60_000_000), Wall(0)));
+    let screen = shows(&state, 120, 40);
+    let title = screen.lines().find(|line| line.starts_with("GPU 0 ·")).unwrap();
+    assert!(title.contains("last values, ") && !title.contains("hold"), "{screen}");
+}
+
+#[test]
 fn a_scenario_may_say_what_the_host_lacks() {
     let base = embedded("healthy-1xh200").unwrap();
     let text = format!("{base}\n[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");

@@ -15,7 +15,7 @@ mod support;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use kgtop::app::{Message, Mode, Overlay, Settings, State, Tab, update};
-use kgtop::model::{Deriver, Record};
+use kgtop::model::{Absence, Deriver, Record};
 use kgtop::sources::scenario::{Scenario, ScenarioPlayer, embedded};
 use kgtop::ui::{Theme, input};
 use kgtop::units::{Mono, Wall};
@@ -101,6 +101,32 @@ fn a_model_that_was_loaded_is_no_longer_being_loaded() {
     let screen = shows(&models(50), 120, 40);
     assert!(!screen.contains("is loading"), "{screen}");
     assert!(screen.contains("llama-server 3822"), "{screen}");
+}
+
+#[test]
+fn a_part_of_a_model_is_told_from_a_whole_one() {
+    let mut state = State::new(Settings::default(), Mode::Live);
+    for mut record in records(30) {
+        if let Record::Sample(sample) = &mut record
+            && let Some(store) = sample.storage.as_mut().and_then(|storage| storage.models.as_mut())
+        {
+            let model = &mut store.value.models[0];
+            let reason = Absence::failed(0, "1 of 4 files of weights is here");
+            (model.files, model.files_in_all) = (1, Some(4));
+            (model.shape.parameters, model.shape.weights) = (Err(reason.clone()), Err(reason));
+        }
+        update(&mut state, Message::Record(Box::new(record)));
+    }
+    update(&mut state, Message::SelectTab(Tab::Storage));
+    press(&mut state, &[KeyCode::Right, KeyCode::Right, KeyCode::Right, KeyCode::Right, KeyCode::Home]);
+    let screen = shows(&state, 120, 40);
+    assert!(screen.contains(" partial "), "{screen}");
+    assert!(screen.contains("! 1 of 4 files of weights is here"), "{screen}");
+    assert!(screen.contains("in 1 of 4 files of weights"), "{screen}");
+    press(&mut state, &[KeyCode::Char('F')]);
+    let screen = shows(&state, 120, 40);
+    assert!(screen.contains("Not judged: 1 of 4 files of weights is here."), "{screen}");
+    assert!(!screen.contains("Fits"), "{screen}");
 }
 
 #[test]

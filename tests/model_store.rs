@@ -171,6 +171,126 @@ fn a_folder_has_files_split_files_and_folders_and_a_loop_of_links_ends() {
     assert_eq!(elsewhere.places[0].models, Err(Absence::NotSupported), "a place that was named is missed");
 }
 
+/// The first of the four files of Llama 3.1 8B, with what stands beside it.
+fn first_part(file: &mut dyn FnMut(&str, &[u8], u64)) {
+    let all = decoder(&LLAMA_8B, false);
+    let mut map = String::new();
+    for (index, part) in all.chunks(all.len().div_ceil(4)).enumerate() {
+        let name = format!("model-{:05}-of-00004.safetensors", index + 1);
+        for (tensor, ..) in part {
+            map.push_str(&format!("{}\"{tensor}\":\"{name}\"", if map.is_empty() { "" } else { "," }));
+        }
+        if index == 0 {
+            let (header, length) = safetensors(part);
+            file(&name, &header, length);
+        }
+    }
+    let index = format!("{{\"metadata\":{{\"total_size\":16060522496}},\"weight_map\":{{{map}}}}}");
+    file("model.safetensors.index.json", index.as_bytes(), 0);
+    file("config.json", config(&LLAMA_8B, "").as_bytes(), 0);
+}
+
+#[test]
+fn a_part_of_a_model_is_not_the_model() {
+    let tree = tempfile::tempdir().unwrap();
+    let hub = tree.path().join("home/ada/.cache/huggingface/hub");
+    let repository = Repository { hub: &hub, name: "meta-llama/Part" };
+    first_part(&mut |name, bytes, size| repository.file(COMMIT, name, name, bytes, size));
+    repository.reference("main", COMMIT);
+    sparse(&repository.path().join("blobs/second.incomplete"), &[1; 4_096], 40_000_000);
+    // Its index alone.
+    let other = Repository { hub: &hub, name: "meta-llama/Nothing" };
+    first_part(&mut |name, bytes, size| {
+        if !name.ends_with(".safetensors") {
+            other.file(COMMIT, name, name, bytes, size);
+        }
+    });
+    let folder = tree.path().join("models");
+    first_part(&mut |name, bytes, size| sparse(&folder.join("part").join(name), bytes, size));
+    // Only the index tells that names without numbers are not all.
+    let numbers = Decoder(2, 4, 2, 64, 256, 512, 1_000);
+    let (header, size) = safetensors(&decoder(&numbers, true));
+    sparse(&folder.join("odd/first.safetensors"), &header, size);
+    let index = "{\"weight_map\":{\"a\":\"first.safetensors\",\"b\":\"second.safetensors\"}}";
+    sparse(&folder.join("odd/model.safetensors.index.json"), index.as_bytes(), 0);
+    // An index of another set of files beside a whole model.
+    sparse(&folder.join("whole/model.safetensors"), &header, size);
+    let index = "{\"weight_map\":{\"a\":\"model.fp16-00001-of-00002.safetensors\"}}";
+    sparse(&folder.join("whole/model.fp16.safetensors.index.json"), index.as_bytes(), 0);
+    sparse(&folder.join("cut/model.safetensors"), &header, size);
+    sparse(&folder.join("cut/model.safetensors.index.json"), b"{\"weight_map\":{", 0);
+    let tiny = fixture("tiny-Q8_0.gguf");
+    sparse(&folder.join("m-00001-of-00005.gguf"), &tiny, TINY);
+    sparse(&folder.join("renamed.gguf"), &with_split(&tiny, 5), TINY);
+    sparse(&folder.join("alone.gguf"), &with_split(&tiny, 1), TINY);
+
+    let store = scan(tree.path(), &["/models"]);
+    for (name, here, all, said) in [
+        ("meta-llama/Part", 1, 4, "1 of 4 files of weights is here"),
+        ("meta-llama/Nothing", 0, 4, "none of 4 files of weights is here"),
+        ("part", 1, 4, "1 of 4 files of weights is here"),
+        ("odd", 1, 2, "1 of 2 files of weights is here"),
+        ("m", 1, 5, "1 of 5 files of weights is here"),
+        ("renamed", 1, 5, "1 of 5 files of weights is here"),
+    ] {
+        let part = model(&store, name);
+        assert_eq!((part.files, part.files_in_all), (here, Some(all)), "{name}");
+        let reason = Absence::failed(0, said);
+        assert_eq!(part.shape.weights, Err(reason.clone()), "{name}");
+        assert_eq!(part.shape.parameters, Err(reason), "{name}");
+    }
+    // What does not depend on the missing files is known.
+    let part = model(&store, "part");
+    assert_eq!(part.shape.kv, Ok(KvCache::full(32 * 2 * 8 * 128, 8)));
+    assert!(model(&store, "odd").shape.kv.is_err(), "layers of one file are not all layers");
+    for whole in ["whole", "alone"] {
+        let whole = model(&store, whole);
+        assert!(whole.shape.weights.is_ok() && whole.files_in_all.is_none(), "{whole:?}");
+    }
+    let cut = model(&store, "cut").shape.weights.clone().unwrap_err().to_string();
+    assert!(cut.contains("model.safetensors.index.json"), "{cut}");
+}
+
+/// The same GGUF with one more key: `split.count`.
+fn with_split(gguf: &[u8], count: u16) -> Vec<u8> {
+    let keys = u64::from_le_bytes(gguf[16..24].try_into().unwrap());
+    let mut bytes = gguf[..16].to_vec();
+    bytes.extend((keys + 1).to_le_bytes());
+    bytes.extend(11_u64.to_le_bytes());
+    bytes.extend(b"split.count");
+    bytes.extend(2_u32.to_le_bytes());
+    bytes.extend(count.to_le_bytes());
+    bytes.extend(&gguf[24..]);
+    bytes
+}
+
+#[test]
+fn a_manifest_names_more_weights_than_are_here() {
+    let tree = tempfile::tempdir().unwrap();
+    let store = tree.path().join("home/ada/.ollama/models");
+    ollama(&store, &["registry.ollama.ai/library/tiny/latest"], &fixture("tiny-Q8_0.gguf"), TINY);
+    let manifest = store.join("manifests/registry.ollama.ai/library/tiny/latest");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let second = format!(
+        "\"layers\":[{{\"mediaType\":\"application/vnd.ollama.image.model\",\"digest\":\"sha256:{}\"}},",
+        "b".repeat(64)
+    );
+    fs::write(&manifest, text.replace("\"layers\":[", &second)).unwrap();
+    let found = scan(tree.path(), &[]);
+    assert_eq!((found.models[0].files, found.models[0].files_in_all), (1, Some(2)));
+    assert!(found.models[0].shape.weights.is_err());
+}
+
+#[test]
+fn names_of_files_steer_no_terminal() {
+    let tree = tempfile::tempdir().unwrap();
+    sparse(&tree.path().join("models/w\x1b[2Jx.gguf"), &fixture("tiny-Q8_0.gguf"), TINY);
+    let store = scan(tree.path(), &["/models"]);
+    assert_eq!(&*store.models[0].name, "w·[2Jx");
+    assert_eq!(&*store.models[0].path, "/models/w·[2Jx.gguf");
+    assert!(store.models[0].shape.weights.is_ok(), "the file itself is found by its own name");
+}
+
 #[test]
 fn packed_weights_count_their_parameters() {
     let tree = tempfile::tempdir().unwrap();

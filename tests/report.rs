@@ -55,6 +55,31 @@ fn has_keys(value: &Value, expected: &str) {
     assert_eq!(keys(value), expected.split_whitespace().collect(), "{value:#}");
 }
 
+/// GPU 1 was lost after it had been read.
+fn with_a_gpu_lost_later() -> Snapshot {
+    let mut records = Rig::new(2, 2).records(3);
+    let Some(Record::Sample(sample)) = records.iter_mut().rfind(|record| matches!(record, Record::Sample(_)))
+    else {
+        panic!("no sample")
+    };
+    sample.mono = sample.mono.plus(std::time::Duration::from_secs(30));
+    sample.gpus[1] = GpuSample::new(Rig::id(1), GpuState::Lost);
+    snapshot(records)
+}
+
+#[test]
+fn text_says_how_old_the_numbers_of_a_lost_gpu_are() {
+    let text = report::text(&with_a_gpu_lost_later(), &[]);
+    let row = |index: &str| {
+        text.lines().find(|line| line.trim_start().starts_with(index)).unwrap_or_else(|| panic!("{text}"))
+    };
+    assert!(row("0 ").contains(" ok "), "{text}");
+    assert!(row("1 ").contains(" lost, 31s old "), "{text}");
+    // One of which nothing was ever read has no numbers to be old.
+    let never = report::text(&with_a_lost_gpu(), &[]);
+    assert!(never.contains(" lost ") && !never.contains(" old"), "{never}");
+}
+
 #[test]
 fn json_has_the_keys_that_are_promised() {
     let json = json(&with_a_lost_gpu());

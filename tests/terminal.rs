@@ -296,6 +296,43 @@ fn with_colour_there_are_colour_codes() {
     quit_at_once(pty);
 }
 
+#[test]
+fn the_terminal_gets_the_colours_that_it_has() {
+    for (term, colorterm, prefix) in [
+        ("xterm-256color", "truecolor", Some("38;2;")),
+        ("tmux-256color", "", Some("38;5;")),
+        ("linux", "", Some("")),
+        ("dumb", "", None),
+    ] {
+        let environment = [("TERM", OsStr::new(term)), ("COLORTERM", OsStr::new(colorterm))];
+        let pty = Pty::kgtop(&["demo", "lost"], 160, 50, &environment);
+        pty.wait_for("the demo's data", |screen| screen.contains("◆ demo") && screen.contains(" W"));
+        let set = colours(&pty.raw());
+        let with = |depth: &str| set.iter().filter(|sequence| sequence.contains(depth)).count();
+        // crossterm writes the 16 colours as the first of the palette.
+        let named = |sequence: &&String| {
+            let number = sequence.split("8;5;").nth(1).map(|rest| rest.split(';').next().unwrap_or_default());
+            number.is_none_or(|number| number.parse::<u32>().unwrap() < 16)
+        };
+        match prefix {
+            None => assert!(set.is_empty(), "TERM={term}: {set:?}"),
+            Some("") => {
+                assert!(
+                    !set.is_empty() && set.iter().all(|sequence| named(&sequence)),
+                    "TERM={term}: {set:?}"
+                );
+                assert_eq!(with("8;2;"), 0, "TERM={term}: {set:?}");
+            }
+            Some(depth) => {
+                let other = if depth == "38;2;" { "8;5;" } else { "8;2;" };
+                assert!(with(depth) > 20, "TERM={term}: {set:?}");
+                assert_eq!(with(other), 0, "TERM={term}: {set:?}");
+            }
+        }
+        quit_at_once(pty);
+    }
+}
+
 /// Every escape sequence that sets a colour. 39 and 49 give the terminal's own back.
 fn colours(raw: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(raw);

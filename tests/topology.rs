@@ -11,10 +11,10 @@
 mod sysfs;
 
 use kgtop::analysis::Severity;
-use kgtop::analysis::topology::{Matrix, PathClass, advice, groups, way};
+use kgtop::analysis::topology::{Matrix, PathClass, advice, groups, unfit, way};
 use kgtop::model::{
-    Absence, Deriver, GpuId, GpuInfo, GpuPair, GpuSample, GpuState, Grouped, HostProcess, Inventory, NvLink,
-    ProcessFacts, ProcessKey, ProcessKind, ProcessOnGpu, Record, Sample, Snapshot, Topology,
+    Absence, Deriver, GpuId, GpuInfo, GpuPair, GpuSample, GpuState, Grouped, HostProcess, Inventory, Live,
+    NvLink, ProcessFacts, ProcessKey, ProcessKind, ProcessOnGpu, Record, Sample, Snapshot, Topology,
 };
 use kgtop::sources::root::Root;
 use kgtop::sources::topology::scan;
@@ -35,6 +35,9 @@ struct Machine {
     gpus: Vec<GpuInfo>,
     links: Vec<Vec<NvLink>>,
     jobs: Vec<Job>,
+    /// GPUs that do not answer, and those for which the driver asks for something.
+    lost: Vec<usize>,
+    asking: Vec<(usize, u32)>,
 }
 
 impl Machine {
@@ -55,7 +58,14 @@ impl Machine {
                 ..GpuInfo::default()
             })
             .collect();
-        Self { topology: Some(topology), gpus, links: Vec::new(), jobs: Vec::new() }
+        Self {
+            topology: Some(topology),
+            gpus,
+            links: Vec::new(),
+            jobs: Vec::new(),
+            lost: Vec::new(),
+            asking: Vec::new(),
+        }
     }
 
     fn switched(mut self, links: u32) -> Self {
@@ -92,7 +102,10 @@ impl Machine {
             ..Inventory::default()
         })));
         let gpus = self.gpus.iter().enumerate().map(|(index, info)| {
-            let mut gpu = GpuSample::new(info.id(), GpuState::Ok);
+            let state = if self.lost.contains(&index) { GpuState::Lost } else { GpuState::Ok };
+            let mut gpu = GpuSample::new(info.id(), state);
+            let asked = self.asking.iter().find(|(gpu, _)| *gpu == index).map_or(0, |(_, action)| *action);
+            gpu.live = Some(Grouped { at, value: Live { recovery_action: Ok(asked), ..Live::default() } });
             gpu.nvlinks = self.links.get(index).map(|links| Grouped { at, value: links.clone() });
             let mine = self.jobs.iter().filter(|(_, gpus, _)| gpus.contains(&index));
             let list = mine.map(|(pid, ..)| ProcessOnGpu {
@@ -348,6 +361,33 @@ fn settings_of_nccl() {
     let said = machine.said();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].1.starts_with("Tensor parallel over all 8 GPUs"), "{said:?}");
+}
+
+#[test]
+fn nothing_is_recommended_on_a_gpu_that_is_lost_or_asks_for_a_reset() {
+    let mut machine = Machine::of(sysfs::HGX).switched(18);
+    let said = machine.said();
+    // CUDA takes no ranges.
+    assert!(said[0].1.contains("(CUDA_VISIBLE_DEVICES=0,1,2,3,4,5,6,7)"), "{said:?}");
+    machine.lost.push(2);
+    machine.asking.push((6, 4));
+    let said = machine.said();
+    assert!(said[0].1.starts_with("Tensor parallel over GPU 0-1,3-5,7: "), "{said:?}");
+    assert!(said[0].1.contains("(CUDA_VISIBLE_DEVICES=0,1,3,4,5,7)"), "{said:?}");
+    assert!(
+        said[0].1.ends_with("Left out: GPU 2 (lost), GPU 6 (the driver asks for drain and reset)."),
+        "{said:?}"
+    );
+    let snapshot = machine.snapshot();
+    let matrix = Matrix::new(&snapshot);
+    let bad = matrix.gpus().filter(|gpu| unfit(&snapshot, &matrix.devices[*gpu]).is_some());
+    assert_eq!(bad.collect::<Vec<_>>(), [2, 6]);
+    // Nor does a job go there that stands badly: only the pair that works is nearer.
+    let mut machine = bridged();
+    machine.lost.push(0);
+    machine.jobs.push((500, vec![1, 2], vec![("CUDA_VISIBLE_DEVICES", "1,2")]));
+    let said = machine.said();
+    assert!(said[0].1.contains("NVLink joins GPU 2-3"), "{said:?}");
 }
 
 #[test]

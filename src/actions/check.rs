@@ -45,7 +45,11 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
             "this is a vGPU guest: the setting belongs to the host of the virtual machine",
         ));
     }
-    if let Err(absence) = &gpu.holders {
+    // What root alone may read, root reads when the plan is made again with root's rights.
+    let for_root = |absence: &Absence| !host.is_root && *absence == Absence::NoPermission;
+    if let Err(absence) = &gpu.holders
+        && !for_root(absence)
+    {
         found.push(refusal(
             RefusalKind::Unread,
             format!("the processes on the GPU could not be read ({absence}): nobody knows whom it disturbs"),

@@ -18,6 +18,8 @@ pub struct GpuFacts {
     pub uuid: Option<String>,
     /// PCI address, `0000:41:00.0`.
     pub address: Option<String>,
+    /// Another GPU of the machine has the same bus and device, in another PCI domain.
+    pub bus_is_shared: bool,
     /// Number of this boot, for people.
     pub index: Option<u32>,
     /// Product name.
@@ -134,12 +136,17 @@ impl GpuFacts {
             gpu.health.as_ref().map(|group| &group.value),
         );
         facts.state = gpu.state;
-        facts.holders = Ok(snapshot
-            .processes
-            .iter()
-            .filter(|process| process.ended.is_none())
-            .filter_map(|process| HolderFacts::of_process(snapshot, process, Some(&gpu.id.0)))
-            .collect());
+        facts.bus_is_shared = snapshot.gpus.iter().any(|other| {
+            let of = |gpu: &Gpu| known(&gpu.info.pci_bus_id).map(|address| bus(&address).to_owned());
+            other.id != gpu.id && of(gpu).is_some() && of(other) == of(gpu)
+        });
+        // A list that could not be read is not an empty one.
+        facts.holders = gpu.process_list.clone().map(|()| {
+            let running = snapshot.processes.iter().filter(|process| process.ended.is_none());
+            running
+                .filter_map(|process| HolderFacts::of_process(snapshot, process, Some(&gpu.id.0)))
+                .collect()
+        });
         facts.with_mig(gpu.mig.as_ref().map(|group| &group.value))
     }
 
@@ -157,6 +164,7 @@ impl GpuFacts {
         Self {
             uuid: known(&info.uuid).map(|uuid| uuid.to_string()),
             address: known(&info.pci_bus_id).map(|address| address.to_string()),
+            bus_is_shared: false,
             index: known(&info.index),
             name: known(&info.name).map_or_else(|| "GPU".to_owned(), |name| name.to_string()),
             state: GpuState::Ok,
@@ -254,6 +262,12 @@ impl GpuFacts {
             | Change::Renice { .. } => None,
         }
     }
+}
+
+/// `41:00` of `0000:41:00.0`: bus and device, without domain and function.
+pub(super) fn bus(address: &str) -> &str {
+    let without_domain = address.split_once(':').map_or(address, |(_, rest)| rest);
+    without_domain.split('.').next().unwrap_or(without_domain)
 }
 
 /// Watts as the driver takes them.

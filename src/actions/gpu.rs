@@ -3,7 +3,7 @@
 use super::change::{Change, format_watts};
 use super::check;
 use super::command::{gpu_command, steps};
-use super::facts::{GpuFacts, HolderFacts, HostFacts, milliwatts};
+use super::facts::{GpuFacts, HolderFacts, HostFacts, bus, milliwatts};
 use super::losses::{drain, losses};
 use super::plan::{PLAN_FORMAT, Plan, Target, Weight};
 use super::settings::ClockDomain;
@@ -38,7 +38,8 @@ pub fn plan_gpu(gpu: &GpuFacts, host: &HostFacts, change: Change, now: Mono) -> 
         lasting: lasting(gpu, &change),
         effect: effect(gpu, &change),
         undo: undo(gpu, &change),
-        weight: weight(&change, &address, &disturbed),
+        weight: weight(gpu, &change, &address),
+        unseen: gpu.holders.as_ref().err().map(ToString::to_string),
         target: Target::Gpu { uuid: gpu.uuid.clone().unwrap_or_default(), address, label },
         expected,
         disturbed,
@@ -48,13 +49,13 @@ pub fn plan_gpu(gpu: &GpuFacts, host: &HostFacts, change: Change, now: Mono) -> 
     .sealed()
 }
 
-fn weight(change: &Change, address: &str, disturbed: &[HolderFacts]) -> Weight {
+fn weight(gpu: &GpuFacts, change: &Change, address: &str) -> Weight {
     if change.is_destructive() {
-        return Weight::Typed { text: bus(address) };
+        return Weight::Typed { text: typed(gpu, address) };
     }
     match change {
         Change::PowerLimit { .. } | Change::UnlockClocks { .. } | Change::DefaultApplicationClocks
-            if disturbed.is_empty() =>
+            if gpu.holders.as_ref().is_ok_and(Vec::is_empty) =>
         {
             Weight::Key
         }
@@ -62,10 +63,14 @@ fn weight(change: &Change, address: &str, disturbed: &[HolderFacts]) -> Weight {
     }
 }
 
-/// `41:00` of `0000:41:00.0`.
-fn bus(address: &str) -> String {
-    let without_domain = address.split_once(':').map_or(address, |(_, rest)| rest);
-    without_domain.split('.').next().unwrap_or(without_domain).to_owned()
+/// What is typed for a GPU: bus and device, and the PCI domain where those do not tell it from every other one.
+fn typed(gpu: &GpuFacts, address: &str) -> String {
+    match address.split_once(':') {
+        Some((domain, _)) if gpu.bus_is_shared || domain.chars().any(|digit| digit != '0') => {
+            format!("{domain}:{}", bus(address))
+        }
+        _ => bus(address).to_owned(),
+    }
 }
 
 fn range(gpu: &GpuFacts, change: &Change) -> Option<String> {
@@ -229,7 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn the_bus_part_is_what_is_typed() {
-        assert_eq!(bus("0000:41:00.0"), "41:00");
+    fn the_bus_part_is_what_is_typed_with_the_domain_where_it_does_not_tell_one_gpu_from_another() {
+        let mut gpu = super::super::tests::gpu();
+        assert_eq!(typed(&gpu, "0000:41:00.0"), "41:00");
+        assert_eq!(typed(&gpu, "0009:01:00.0"), "0009:01:00");
+        gpu.bus_is_shared = true;
+        assert_eq!(typed(&gpu, "0000:41:00.0"), "0000:41:00");
     }
 }

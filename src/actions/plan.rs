@@ -46,7 +46,7 @@ pub enum Weight {
     YesNo,
     /// It cannot be taken back: this text is typed.
     Typed {
-        /// The bus part of the address, or the PID.
+        /// Bus and device of the address, with the domain where they alone are not enough, or the PID.
         text: String,
     },
 }
@@ -133,6 +133,9 @@ pub struct Plan {
     pub steps: Vec<String>,
     /// Who is disturbed.
     pub disturbed: Vec<HolderFacts>,
+    /// Why that is not known, where the driver's list of processes could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// How their scheduler takes work away from here.
     pub drain: Vec<String>,
     /// What is lost.

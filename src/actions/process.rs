@@ -33,6 +33,7 @@ pub fn plan_process(target: &ProcessTarget, host: &HostFacts, change: Change, no
         command: command(pid, &change),
         steps: Vec::new(),
         disturbed: vec![holder.clone()],
+        unseen: None,
         drain: Vec::new(),
         lost: losses(&change),
         refusals: refusals(target, host, &change),

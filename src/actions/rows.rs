@@ -54,7 +54,11 @@ impl Plan {
             push("Effect", effect.clone());
         }
         if let Target::Gpu { .. } = self.target {
-            many("Disturbs", self.disturbed.iter().map(holder_text), "nobody is on the GPU", &mut push);
+            let nobody = match &self.unseen {
+                Some(why) => format!("not known: the processes on the GPU could not be read ({why})"),
+                None => "nobody is on the GPU".to_owned(),
+            };
+            many("Disturbs", self.disturbed.iter().map(holder_text), &nobody, &mut push);
         }
         for (index, command) in self.drain.iter().enumerate() {
             push(if index == 0 { "Drain" } else { "" }, command.clone());

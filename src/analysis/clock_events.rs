@@ -66,7 +66,8 @@ pub const REASONS: [ClockEventReason; 11] = [
         name: "applications_clocks_setting",
         nvml_name: "nvmlClocksEventReasonApplicationsClocksSetting",
         meaning: "Clocks are held by the applications clocks setting (no longer used by new drivers).",
-        advice: "If nobody meant it: nvidia-smi --reset-applications-clocks, and --reset-gpu-clocks for locked ones.",
+        advice: "If nobody meant it: kgtop act clocks --reset applications --gpu ADDRESS, and --reset graphics for \
+                 locked ones.",
         severity: Severity::Info,
     },
     ClockEventReason {

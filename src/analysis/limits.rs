@@ -2,7 +2,7 @@
 
 use super::Severity;
 use super::clock_events::{ClockEventReason, REASONS, SW_POWER_CAP};
-use crate::model::{Gpu, History, Reading, ReasonSeconds, Thresholds, known};
+use crate::model::{Gpu, GpuState, History, Reading, ReasonSeconds, Thresholds, known};
 use crate::units::{Celsius, Watts};
 
 /// What is known of a reason now.
@@ -153,9 +153,13 @@ const BINDING_SECONDS: f32 = 300.0;
 /// From this utilisation on low clocks are no matter of idling.
 const BUSY_PERCENT: f32 = 20.0;
 
-/// What the limits of a GPU suggest, the gravest first. A power cap alone is information.
+/// What the limits of a GPU suggest, the gravest first. A power cap alone is information. Of a GPU that does not answer
+/// nothing follows from what was last read.
 #[must_use]
 pub fn advice(gpu: &Gpu) -> Vec<(Severity, String)> {
+    if gpu.state != GpuState::Ok {
+        return Vec::new();
+    }
     let mut found: Vec<(Severity, String)> = reasons(gpu)
         .iter()
         .filter(|state| matches!(state.holds, Holds::Yes | Holds::Partly))
@@ -213,17 +217,21 @@ fn unexplained_clocks(gpu: &Gpu) -> Option<(Severity, String)> {
         (
             Severity::Info,
             format!(
-                "SM clock {:.0} of {most:.0} MHz and no reason given: look for locked clocks (nvidia-smi -q -d \
-                 CLOCK; reset with -rgc).",
-                clock.mean
+                "SM clock {:.0} of {most:.0} MHz and no reason given: look for locked clocks (kgtop act clocks \
+                 --reset graphics --gpu {} lifts a lock).",
+                clock.mean,
+                known(&gpu.info.pci_bus_id).map_or_else(|| "ADDRESS".to_owned(), |address| address.to_string()),
             ),
         )
     })
 }
 
-/// What the reasons say of the clocks, short.
+/// What the reasons say of the clocks, short; nothing of a GPU that does not answer.
 #[must_use]
 pub fn explained(gpu: &Gpu) -> Option<String> {
+    if gpu.state != GpuState::Ok {
+        return None;
+    }
     let events = known(&gpu.fast.as_ref()?.value.clock_events)?;
     let names = super::clock_events::decode(events.any, known(&gpu.info.supported_clock_events)).names();
     Some(match names.as_slice() {

@@ -6,7 +6,7 @@ mod class;
 mod links;
 mod matrix;
 
-pub use advice::{Advice, advice, groups};
+pub use advice::{Advice, advice, groups, unfit};
 pub use class::{PathClass, Way, way};
 pub use links::{LOADED_PERCENT, LinkFault, link_faults, pcie_fault};
 pub use matrix::{Cell, Device, Matrix};

@@ -117,7 +117,7 @@ pub fn action_advice(action: &str) -> Option<&'static str> {
     Some(match action {
         "IGNORE" => "Nothing to do now; follow the other errors of this GPU, if there are any.",
         "RESET_GPU" => {
-            "Drain the GPU and reset it (nvidia-smi -r); restart the application from a checkpoint."
+            "Drain the GPU and reset it (kgtop act reset --gpu ADDRESS); restart the application from a checkpoint."
         }
         "XID_154_EVAL" => "Do what the Xid 154 that comes with it recommends.",
         "INVESTIGATE_LINK_SI" => "Look into the signal integrity of the link.",
@@ -139,7 +139,7 @@ pub fn action_advice(action: &str) -> Option<&'static str> {
 pub const fn recovery(action: u32) -> (&'static str, Severity, &'static str) {
     match action {
         0 => ("none", Severity::Info, "The driver asks for nothing any more."),
-        1 => ("GPU reset", Severity::Critical, "Drain the GPU and reset it (nvidia-smi -r)."),
+        1 => ("GPU reset", Severity::Critical, "Drain the GPU and reset it (kgtop act reset --gpu ADDRESS)."),
         2 => {
             ("node reboot", Severity::Critical, "Drain the node and reboot it: a GPU reset does not suffice.")
         }
@@ -151,7 +151,8 @@ pub const fn recovery(action: u32) -> (&'static str, Severity, &'static str) {
         4 => (
             "drain and reset",
             Severity::Critical,
-            "Start no new work on this GPU, let what runs come to its end, then reset it (nvidia-smi -r).",
+            "Start no new work on this GPU, let what runs come to its end, then reset it (kgtop act reset --gpu \
+             ADDRESS).",
         ),
         5 => ("recover IMEX domain", Severity::Critical, "Recover the IMEX domain of this NVLink rack."),
         6 => ("bus reset", Severity::Critical, "Drain the GPU and reset its PCIe bus."),

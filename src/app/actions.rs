@@ -18,6 +18,7 @@ pub use plan::{PlanView, Preflight, Wanted};
 pub use run::Run;
 pub use undo::Undo;
 
+pub(super) use confirm::sudo_ended;
 pub(super) use plan::{review, take_preflight};
 pub(super) use run::{ended, progress};
 pub(super) use undo::take_undoables;

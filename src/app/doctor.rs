@@ -100,6 +100,12 @@ impl State {
         self.doctor.failed.as_ref()
     }
 
+    /// Whether the checks were made of what is shown: before the files of the host are read, all of them, that no
+    /// check failed says nothing.
+    pub const fn doctor_has_judged(&self) -> bool {
+        self.doctor.judged.is_some()
+    }
+
     /// Counts what failed, when the facts are new.
     fn refresh_failed(&mut self) {
         let facts = self.shown().and_then(|shown| Facts::of(&shown.snapshot));

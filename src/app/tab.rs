@@ -89,12 +89,25 @@ pub enum Motion {
     First,
     /// To the last.
     Last,
+    /// That many rows further.
+    By(isize),
 }
 
-/// How many rows a page key moves; the app does not know how many the screen shows.
+/// How many rows a page key moves where nobody said how many the screen shows.
 const PAGE: usize = 10;
 
 impl Motion {
+    /// The same with pages of `rows` lines: the last one read stays in sight.
+    #[must_use]
+    pub fn paged(self, rows: usize) -> Self {
+        let page = rows.saturating_sub(1).max(1).cast_signed();
+        match self {
+            Self::PageUp => Self::By(-page),
+            Self::PageDown => Self::By(page),
+            other => other,
+        }
+    }
+
     /// Where the selection at `index` of `count` rows goes.
     #[must_use]
     pub fn apply(self, index: usize, count: usize) -> usize {
@@ -106,6 +119,7 @@ impl Motion {
             Self::PageDown => index.saturating_add(PAGE).min(last),
             Self::First => 0,
             Self::Last => last,
+            Self::By(rows) => index.saturating_add_signed(rows).min(last),
         }
     }
 }

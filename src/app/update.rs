@@ -86,10 +86,7 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Hasty => actions::hasty(state),
         Message::ActProgress(progress) => return actions::progress(state, progress),
         Message::ActEnded(outcome) => return actions::ended(state, outcome),
-        Message::SudoEnded { text } => {
-            state.notice = Some(text);
-            return vec![Effect::ReadAgain];
-        }
+        Message::SudoEnded { text } => return actions::sudo_ended(state, text),
 
         Message::Quit => return vec![Effect::Quit],
         Message::Suspend => return vec![Effect::Suspend],

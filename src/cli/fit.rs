@@ -30,7 +30,8 @@ pub struct FitArgs {
     /// Numbers of the GPUs to judge against; without it, all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub gpus: Vec<u32>,
-    /// Judge against GPUs with this much memory each in place of this machine's: 8x80GB, or 24GiB,48GiB
+    /// Judge against GPUs with this much memory each in place of this machine's: 8x80GB, or 24GiB,48GiB. 80GB
+    /// are 74.5GiB; an H100 of 80 GB has 79.6GiB
     #[arg(long, value_name = "SIZES", value_parser = parse_memory)]
     pub memory: Option<Memory>,
     /// Form of the output

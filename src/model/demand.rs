@@ -16,7 +16,7 @@ pub struct Demand {
     pub links: bool,
     /// Kernel statistics of ZFS, block devices; the ZFS tools more often.
     pub storage: bool,
-    /// Files of the host that the doctor judges.
+    /// Files of the host that the doctor judges: read at the start and seldom in any case, and often while shown.
     pub host_files: bool,
 }
 

@@ -101,8 +101,10 @@ pub struct StoredModel {
     pub format: Reading<ModelFormat>,
     /// What headers and `config.json` say; not requested until they were read.
     pub shape: ModelShape,
-    /// Files of weights.
+    /// Files of weights that are here.
     pub files: u64,
+    /// Files of weights that the model has in all, where some are missing.
+    pub files_in_all: Option<u64>,
     /// Length of its files, blobs that several revisions or tags share counted once.
     pub size: Bytes,
     /// What they take on disk: less where files are sparse or compressed.

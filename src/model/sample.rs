@@ -89,7 +89,7 @@ pub struct Sample {
     pub host: Option<Grouped<HostSample>>,
     /// Pools, datasets, devices.
     pub storage: Option<Box<StorageSample>>,
-    /// Files of the host, for the doctor; only while asked for.
+    /// Files of the host, for the doctor: at the start, then seldom, or often while asked for.
     pub host_files: Option<Grouped<HostFiles>>,
     /// State of each source.
     pub sources: Vec<SourceStatus>,

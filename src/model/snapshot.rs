@@ -99,6 +99,9 @@ pub struct Gpu {
     pub nvlinks: Option<Arc<Grouped<Vec<NvLink>>>>,
     /// MIG instances.
     pub mig: Option<Arc<Grouped<Reading<Vec<MigInstance>>>>>,
+    /// Whether the driver's list of the processes on it was read: without it nobody among
+    /// [`Snapshot::processes`] says nothing.
+    pub process_list: Reading<()>,
     /// Rates from two distinct readings of a counter, or from GPM.
     pub rates: GpuRates,
     /// Clock event reasons over time.

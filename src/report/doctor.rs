@@ -3,6 +3,7 @@
 use super::rfc3339;
 use crate::analysis::doctor::{Check, Evidence, Examined, Outcome, Symptom, Tally};
 use crate::model::Snapshot;
+use crate::units::printable;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
@@ -25,8 +26,12 @@ pub fn doctor_text(snapshot: &Snapshot, examined: &[Examined]) -> String {
     let on = if host.is_empty() { String::new() } else { format!("{host}: ") };
     let _ = writeln!(
         out,
-        "{on}{} failed, {} to look at, {} passed, {} skipped\n",
-        tally.failed, tally.warned, tally.passed, tally.skipped
+        "{}{} failed, {} to look at, {} passed, {} skipped\n",
+        printable(&on),
+        tally.failed,
+        tally.warned,
+        tally.passed,
+        tally.skipped
     );
     let mut skipped: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in examined {
@@ -45,7 +50,7 @@ pub fn doctor_text(snapshot: &Snapshot, examined: &[Examined]) -> String {
             mark(found.outcome),
             check.layer.title(),
             check.title,
-            clean(&found.summary)
+            printable(&found.summary)
         );
         if matches!(found.outcome, Outcome::Warn | Outcome::Fail) {
             in_full(&mut out, one);
@@ -53,7 +58,7 @@ pub fn doctor_text(snapshot: &Snapshot, examined: &[Examined]) -> String {
     }
     // What was not checked is told by its reason, each once.
     for (reason, titles) in skipped {
-        let _ = writeln!(out, "{} skipped  {}", mark(Outcome::Skipped), clean(reason));
+        let _ = writeln!(out, "{} skipped  {}", mark(Outcome::Skipped), printable(reason));
         for line in wrapped(&titles.join(", ")) {
             let _ = writeln!(out, "    {line}");
         }
@@ -82,13 +87,13 @@ fn wrapped(text: &str) -> Vec<String> {
 fn in_full(out: &mut String, Examined { check, found }: &Examined) {
     let _ = writeln!(out, "    seen as:    {}", check.symptom);
     for Evidence { place, text } in &found.evidence {
-        let _ = writeln!(out, "    evidence:   {place}: {}", clean(text));
+        let _ = writeln!(out, "    evidence:   {}: {}", printable(place), printable(text));
     }
     if let Some(advice) = &found.advice {
-        let _ = writeln!(out, "    what to do: {}", clean(advice));
+        let _ = writeln!(out, "    what to do: {}", printable(advice));
     }
     for command in &found.fix {
-        let _ = writeln!(out, "    command:    {}", clean(command));
+        let _ = writeln!(out, "    command:    {}", printable(command));
     }
     out.push('\n');
 }
@@ -141,7 +146,7 @@ pub fn explain_text(message: &str, found: &[&Symptom]) -> String {
         return format!(
             "This message is not in the table: \"{}\"\nkgtop doctor checks every layer; kgtop explain decodes Xids and \
              clock event reasons.\n",
-            clean(message)
+            printable(message)
         );
     }
     let mut out = String::new();
@@ -179,9 +184,4 @@ pub fn explain_json(message: &str, found: &[&Symptom]) -> String {
     });
     root.insert("causes".into(), causes.collect());
     format!("{:#}\n", Value::Object(root))
-}
-
-/// A terminal that this is printed on must not be steered by what was read.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }

@@ -5,7 +5,7 @@ use crate::analysis::clock_events::{self, ClockEventReason};
 use crate::analysis::events::{Incident, When};
 use crate::analysis::names;
 use crate::analysis::xid::{self, Entry, SwitchEntry};
-use crate::units::Wall;
+use crate::units::{Wall, printable};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
@@ -93,9 +93,9 @@ fn one(out: &mut String, incident: &Incident) {
     };
     let times = if incident.count > 1 { format!("  × {}", incident.count) } else { String::new() };
     let severity = incident.severity.name();
-    let _ = writeln!(out, "{when}  {severity:<8}{device}  {}{times}", clean(&incident.summary));
+    let _ = writeln!(out, "{when}  {severity:<8}{device}  {}{times}", printable(&incident.summary));
     if let Some(process) = incident.process_text() {
-        let _ = writeln!(out, "    process: {}", clean(&process));
+        let _ = writeln!(out, "    process: {}", printable(&process));
     }
     if !incident.consequences.is_empty() {
         let list: Vec<String> =
@@ -109,7 +109,7 @@ fn one(out: &mut String, incident: &Incident) {
         let _ = writeln!(out, "    NVIDIA: {}", xid::actions_text(immediate, investigatory));
     }
     for line in &incident.raw {
-        let _ = writeln!(out, "    | {}", clean(line));
+        let _ = writeln!(out, "    | {}", printable(line));
     }
     if incident.raw_left_out > 0 {
         let _ = writeln!(out, "    | … {} more lines", incident.raw_left_out);
@@ -213,9 +213,4 @@ fn uptime(when: When) -> String {
         return "(no stamp)".into();
     }
     format!("[{:>5}.{:06}]", when.mono.0 / 1_000_000, when.mono.0 % 1_000_000)
-}
-
-/// A terminal that this is printed on must not be steered by a log line.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }

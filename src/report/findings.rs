@@ -3,7 +3,7 @@
 use super::rfc3339;
 use crate::analysis::Verdict;
 use crate::model::Snapshot;
-use crate::units::Wall;
+use crate::units::{Wall, printable_lines};
 use std::fmt::Write as _;
 
 /// Every finding with its evidence and what to do, the worst first.
@@ -18,5 +18,5 @@ pub fn findings_text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let _ = writeln!(out, "    evidence:   {}", verdict.evidence);
         let _ = writeln!(out, "    what to do: {}\n", verdict.advice);
     }
-    if out.is_empty() { "no findings\n".into() } else { out }
+    if out.is_empty() { "no findings\n".into() } else { printable_lines(&out).into_owned() }
 }

@@ -3,6 +3,7 @@
 use super::object::Object;
 use crate::analysis::fit::{Alternative, Candidate, Fit, Machine, Need, Outcome, words};
 use crate::model::{ModelShape, Reading};
+use crate::units::printable;
 use serde_json::{Map, Value};
 
 /// The judgement for people: the sentence first, then its numbers.
@@ -25,6 +26,8 @@ pub fn fit_text(name: &str, shape: &ModelShape, fit: &Fit, machine: &Machine) ->
         lines.extend(notes);
     }
     lines.push(String::new());
+    // A model's name and architecture are whatever its file says.
+    let lines: Vec<_> = lines.iter().map(|line| printable(line)).collect();
     lines.join("\n")
 }
 
@@ -49,6 +52,7 @@ pub fn fit_json(name: &str, shape: &ModelShape, fit: &Fit, machine: &Machine) ->
     root.insert("summary".into(), words::sentence(fit, machine).into());
     if let Outcome::Fits { candidate: chosen, largest_context } = &fit.outcome {
         root.insert("gpus".into(), chosen.gpus.clone().into());
+        root.insert("mig_instance".into(), chosen.instance.clone().into());
         root.insert("largest_context_tokens".into(), (*largest_context).into());
     }
     if let Outcome::FitsWith(others) = &fit.outcome {
@@ -109,6 +113,7 @@ fn need(need: &Need) -> Value {
 fn candidate(candidate: &Candidate) -> Value {
     let mut object = Object::default();
     object.set("gpus", candidate.gpus.clone().into());
+    object.set("mig_instance", candidate.instance.clone().into());
     object.set("nvlink", (candidate.linked && candidate.gpus.len() > 1).into());
     object.set("free_bytes", candidate.free.0.into());
     object.set("need", need(&candidate.need));

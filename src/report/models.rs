@@ -39,6 +39,7 @@ fn model(snapshot: &Snapshot, model: &StoredModel) -> Value {
     object.put("format", &model.format.clone().map(|format| format.name().to_owned()));
     put_shape(&mut object, &model.shape);
     object.set("files", model.files.into());
+    object.set("files_in_all", model.files_in_all.unwrap_or(model.files).into());
     object.set("size_bytes", model.size.to_json());
     object.set("on_disk_bytes", model.on_disk.to_json());
     object.set("unreferenced_bytes", model.unreferenced.to_json());

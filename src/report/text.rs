@@ -3,8 +3,9 @@
 use super::{read, rfc3339};
 use crate::analysis::{Verdict, clock_events};
 use crate::model::{Absence, Gpu, GpuState, Process, Reading, Snapshot, known};
-use crate::units::{Megahertz, Percent, Watts};
+use crate::units::{Megahertz, Percent, Watts, format_age, printable, printable_lines};
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
 /// Findings, one line per GPU, and the processes that hold them; columns are aligned. Absent readings show their
@@ -31,7 +32,7 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let index = row.index.map_or_else(|| row.gpu.to_string(), |index| index.to_string());
         let _ = writeln!(out, "GPU {index}: {} in use that no process owns", row.memory);
     }
-    out
+    printable_lines(&out).into_owned()
 }
 
 /// Less than this is the driver's own small contexts.
@@ -60,7 +61,7 @@ fn gpus(out: &mut String, snapshot: &Snapshot) {
         rows.push(vec![
             gpu.index().map_or_else(|| "–".into(), |index| index.to_string()),
             cell(&gpu.info.name),
-            gpu.state.name().into(),
+            state(snapshot, gpu),
             cell(&band(|fast| &fast.utilization).map(|band| Percent(band.mean))),
             cell(&read::gpm(gpu, |gpm| &gpm.sm)),
             cell(&read::live(gpu, |live| &live.memory_used)),
@@ -73,6 +74,17 @@ fn gpus(out: &mut String, snapshot: &Snapshot) {
         ]);
     }
     aligned(out, &rows, &[1, 2, 11]);
+}
+
+/// The state of a GPU; of one that does not answer, how old its numbers are: they stand beside those of the others.
+fn state(snapshot: &Snapshot, gpu: &Gpu) -> String {
+    let name = gpu.state.name();
+    match (gpu.state, read::stale_seconds(snapshot, gpu)) {
+        (GpuState::Ok, _) | (_, Err(_)) => name.into(),
+        (_, Ok(seconds)) => {
+            format!("{name}, {} old", format_age(Duration::from_secs(seconds.round() as u64)))
+        }
+    }
 }
 
 fn throttle(gpu: &Gpu) -> String {
@@ -123,7 +135,7 @@ fn process_row(process: &Process) -> Vec<String> {
 fn cell<T: Display>(reading: &Reading<T>) -> String {
     match reading {
         // A terminal that this is printed on must not be steered by a process's name.
-        Ok(value) => value.to_string().chars().filter(|c| !c.is_control()).collect(),
+        Ok(value) => printable(&value.to_string()).into_owned(),
         Err(absence) => absence.label().into(),
     }
 }

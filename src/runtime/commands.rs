@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::model::{GpuId, Snapshot};
 use crate::report;
 use crate::sources::root::Root;
-use crate::units::Clock;
+use crate::units::{Clock, printable_lines};
 use color_eyre::eyre::{Context, Report, Result, bail};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -88,7 +88,6 @@ fn screen_of(command: Option<&Command>, before: ScreenArgs) -> Result<ScreenArgs
         }
     }
     let own = match command {
-        None => ScreenArgs::default(),
         Some(Command::Demo { screen, .. } | Command::Replay { screen, .. }) => screen.clone(),
         Some(Command::Snapshot { gpus, .. } | Command::Export { gpus }) => {
             ScreenArgs { gpus: gpus.clone(), ..ScreenArgs::default() }
@@ -101,7 +100,7 @@ fn screen_of(command: Option<&Command>, before: ScreenArgs) -> Result<ScreenArgs
         Some(_) if !before.gpus.gpu.is_empty() => {
             bail!(Usage(format!("--gpu {}: this command is about no single GPU", before.gpus.gpu.join(","))))
         }
-        Some(_) => ScreenArgs::default(),
+        None | Some(_) => ScreenArgs::default(),
     };
     Ok(own.over(before))
 }
@@ -121,6 +120,8 @@ pub(super) const fn status_of_errors(cli: &Cli) -> u8 {
 pub(super) fn complain(report: &Report, status: u8) -> ExitCode {
     let usage = report.downcast_ref::<Usage>().is_some();
     let text = format!("kgtop: {}\n", told(report));
+    // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
+    let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(if usage { EXIT_USAGE } else { status })
 }

@@ -3,8 +3,8 @@
 use super::commands::Usage;
 use crate::app::Tab;
 use crate::cli::{GlobalArgs, ScreenArgs};
-use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
-use crate::ui::theme::Theme;
+use crate::config::{self, Arguments, Config, ConfigError, FileConfig, READ_ONLY_VARIABLE};
+use crate::ui::theme::{ColourDepth, Theme};
 use color_eyre::eyre::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,19 +55,19 @@ fn read_config(path: &Path, whole: bool) -> Result<Option<FileConfig>> {
         }
         Err(error) => bail!(Usage(format!("{} could not be read: {error}", path.display()))),
     };
-    let file = FileConfig::parse(&text, &path.display().to_string()).map_err(usage)?;
+    let file = FileConfig::parse(&text, &path.display().to_string()).map_err(|error| usage(&error))?;
     if whole {
         if let Some(name) = &file.tab {
-            tab(name).map_err(|problem| usage(file.refuse("tab", &problem)))?;
+            tab(name).map_err(|problem| usage(&file.refuse("tab", &problem)))?;
         }
         if let Some(name) = &file.theme {
-            theme(name).map_err(|problem| usage(file.refuse("theme", &problem)))?;
+            theme(name).map_err(|problem| usage(&file.refuse("theme", &problem)))?;
         }
     }
     Ok(Some(file))
 }
 
-fn usage(error: impl ToString) -> Usage {
+fn usage(error: &ConfigError) -> Usage {
     Usage(error.to_string())
 }
 
@@ -80,7 +80,7 @@ pub(super) fn tab(name: &str) -> Result<Tab, String> {
     })
 }
 
-/// The theme by name or from a file, without colour where none is wanted.
+/// The theme by name or from a file, in the colours that the terminal has and without any where none is wanted.
 pub(super) fn theme(name: &str) -> Result<Theme, String> {
     let theme = match Theme::embedded(name) {
         Some(theme) => theme,
@@ -95,5 +95,10 @@ pub(super) fn theme(name: &str) -> Result<Theme, String> {
     };
     // https://no-color.org: present and not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    Ok(if plain { theme.without_colour() } else { theme })
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let depth = ColourDepth::of_terminal(&variable("COLORTERM"), &variable("TERM"));
+    Ok(match depth {
+        Some(depth) if !plain => theme.for_depth(depth),
+        _ => theme.without_colour(),
+    })
 }

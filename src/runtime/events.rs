@@ -10,7 +10,7 @@ use crate::sources::audit_log::{AuditLog, ROOT_LOG};
 use crate::sources::host::host_info;
 use crate::sources::kernel_log::{Journal, Kmsg, Next, Saved, read_saved};
 use crate::sources::root::Root;
-use crate::units::Clock;
+use crate::units::{Clock, printable};
 use color_eyre::eyre::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub(super) fn events(
         ReportFormat::Json => print(&report::events_json(log.incidents(), &skipped))?,
     };
     for what in &skipped {
-        let _closed = std::io::stderr().write_all(format!("kgtop: {what}\n").as_bytes());
+        let _closed = std::io::stderr().write_all(format!("kgtop: {}\n", printable(what)).as_bytes());
     }
     Ok(ExitCode::from(u8::from(!skipped.is_empty())))
 }

@@ -1,5 +1,7 @@
 //! The one loop of the monitor: input, records, signals and ticks become messages; effects are carried out.
 
+mod sudo;
+
 use super::clipboard::copy;
 use super::feed::{Command, Feed, FeedEvent};
 use super::hands::{Hands, HandsEvent};
@@ -15,6 +17,7 @@ use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::layout::Rect;
 use std::time::Duration;
+use sudo::COLLECTOR_STAYS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Everything the loop holds.
@@ -154,14 +157,16 @@ impl Loop {
                         Effect::Sudo(words) => {
                             // Whoever else reads the terminal would take the password's letters.
                             drop(input);
-                            let mut said = String::new();
-                            let hands = self.hands.as_ref();
-                            away(&guard, &mut screen, || {
-                                said = hands.map_or_else(String::new, |hands| hands.sudo(&words));
-                            })?;
+                            self.draw(&mut screen)?;
+                            let mut said = COLLECTOR_STAYS.to_owned();
+                            if self.collector_leaves().await? {
+                                let hands = self.hands.as_ref();
+                                away(&guard, &mut screen, || {
+                                    said = hands.map_or_else(String::new, |hands| hands.sudo(&words));
+                                })?;
+                            }
                             input = EventStream::new();
-                            let told = update(&mut self.state, Message::SudoEnded { text: said });
-                            told.into_iter().try_for_each(|effect| self.carry_out(effect))?;
+                            self.tell(Message::SudoEnded { text: said })?;
                         }
                         other => {
                             feed_open |= matches!(other, Effect::StartDemo(_));

@@ -2,6 +2,7 @@
 //! were read, and no more than a bounded part of a file is read.
 
 mod at;
+mod bounded;
 mod cache;
 mod config_json;
 mod describe;
@@ -11,7 +12,9 @@ mod gguf;
 mod hub;
 mod mounts;
 mod ollama;
+mod parts;
 mod places;
+mod plain;
 mod safetensors;
 mod scan;
 mod tree;

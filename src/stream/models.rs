@@ -72,6 +72,7 @@ object!(StoredModel [shape] {
     user => "user",
     format => "format",
     files => "files",
+    files_in_all => "files_in_all",
     size => "size_bytes",
     on_disk => "on_disk_bytes",
     unreferenced => "unreferenced_bytes",

@@ -17,8 +17,8 @@ pub fn message_for(state: &State, area: Rect, event: &Event) -> Option<Message> 
     }?;
     Some(match message {
         Message::MoveOverlay { motion, .. } => {
-            let (first, last) = overlays::lines_at_top(state, area);
-            Message::MoveOverlay { motion, first, last }
+            let overlays::Shown { first, last, room } = overlays::shown(state, area);
+            Message::MoveOverlay { motion: motion.paged(room), first, last }
         }
         other => other,
     })

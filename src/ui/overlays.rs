@@ -40,12 +40,25 @@ pub(super) fn area(state: &State, body: Rect) -> Option<Rect> {
     Some(Rect { x, y, width: wide, height: high })
 }
 
-/// The line that stands at the top, and the last one that can.
-pub(super) fn lines_at_top(state: &State, screen: Rect) -> (usize, usize) {
-    let Some(area) = super::layout(state, screen).and_then(|layout| layout.overlay) else { return (0, 0) };
+/// What is seen of the lines.
+#[derive(Default)]
+pub(super) struct Shown {
+    /// The line that stands at the top.
+    pub(super) first: usize,
+    /// The last one that can.
+    pub(super) last: usize,
+    /// How many lines are seen at once.
+    pub(super) room: usize,
+}
+
+/// What is seen of the lines on a screen of that size.
+pub(super) fn shown(state: &State, screen: Rect) -> Shown {
+    let Some(area) = super::layout(state, screen).and_then(|layout| layout.overlay) else {
+        return Shown::default();
+    };
     let columns = area.width.saturating_sub(4);
     let (count, room) = (lines(state, columns).len(), room(state, area, columns));
-    (first_line(state, columns, count, room), count.saturating_sub(room))
+    Shown { first: first_line(state, columns, count, room), last: count.saturating_sub(room), room }
 }
 
 /// The line that stands at the top.

@@ -4,6 +4,7 @@ mod doctor;
 mod events;
 mod gpus;
 mod limits;
+mod past;
 mod processes;
 mod storage;
 mod topology;

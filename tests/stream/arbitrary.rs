@@ -252,7 +252,7 @@ structs! {
     StorePlace { kind path user models unfinished }
     Unfinished { files size }
     StoredModel {
-        name aliases revision store path user format shape files size on_disk unreferenced unfinished last_used
+        name aliases revision store path user format shape files files_in_all size on_disk unreferenced unfinished last_used
         mount file_system
     }
     ModelShape { architecture parameters weights data_type kv geometry }

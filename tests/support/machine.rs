@@ -39,6 +39,7 @@ case "$*" in
     busy) could_not "In use by another client" "$2" ;;
     unsupported) could_not "Not Supported" "$2" ;;
     silent) exit 0 ;;
+    halfway) begin_again; echo "Unable to reset GPU $2: Unknown Error"; exit 255 ;;
     hang) while [ ! -e "$here/go" ]; do sleep 0.1; done ;;
     esac
     begin_again

@@ -49,6 +49,7 @@ impl Pty {
             .env("TERM", "xterm-256color")
             .env("XDG_CONFIG_HOME", scratch.join("kgtop-test-no-config"))
             .env_remove("NO_COLOR")
+            .env_remove("COLORTERM")
             .envs(environment.iter().copied())
             .stdin(slave.try_clone().unwrap())
             .stdout(slave.try_clone().unwrap())

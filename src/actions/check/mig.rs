@@ -1,5 +1,6 @@
 //! What stands in the way of making and destroying MIG instances.
 
+use super::super::command::smi_address;
 use super::super::facts::GpuFacts;
 use super::super::mig::MigFacts;
 use super::super::plan::{Refusal, RefusalKind};
@@ -12,8 +13,10 @@ fn mode(gpu: &GpuFacts, found: &mut Vec<Refusal>) -> bool {
         Ok(true) => return true,
         Ok(false) => (
             RefusalKind::Mig,
-            "MIG mode is off: it is turned on with nvidia-smi -mig 1, and takes a reset of the GPU"
-                .to_owned(),
+            format!(
+                "MIG mode is off: it is turned on with nvidia-smi -i {} -mig 1, and takes a reset of the GPU",
+                gpu.address.as_deref().map_or_else(|| "ADDRESS".to_owned(), smi_address)
+            ),
         ),
         Err(Absence::NotSupported) => (RefusalKind::NotSupported, "this GPU knows no MIG".to_owned()),
         Err(absence) => (RefusalKind::Unread, format!("the MIG mode could not be read: {absence}")),

@@ -260,11 +260,46 @@ fn not_viable(context: &Context<'_>, address: &str) -> Option<Found> {
         found = found.seen(format!("{DEVICES}/{member}/driver"), *driver);
     }
     found = found.seen(directory, listed(context.names(&format!("{GROUPS}/{group}/devices"))));
-    for (member, _) in &others {
+    let (own, foreign): (Vec<&str>, Vec<&str>) =
+        others.iter().map(|(member, _)| *member).partition(|member| slot(member) == slot(address));
+    for member in own {
         found = found.fix(format!(
             "echo vfio-pci | sudo tee {DEVICES}/{member}/driver_override && echo {member} | sudo tee \
              {DEVICES}/{member}/driver/unbind && echo {member} | sudo tee /sys/bus/pci/drivers_probe"
         ));
     }
-    Some(found)
+    if foreign.is_empty() {
+        return Some(found);
+    }
+    // The host works with these: to unbind its disk or its network card takes it down.
+    let named = listed(foreign.iter().map(|member| format!("{} ({member})", kind(context, member))));
+    let found = found.advise(format!(
+        "The group holds more than the GPU: {named}. The host would lose what is handed over. Put the GPU into \
+         another slot, or turn on ACS (access control services) in the firmware, which makes smaller groups."
+    ));
+    Some(foreign.iter().fold(found, |found, member| {
+        found.fix(format!("lspci -nnk -s {member}   # what it is, and what uses it"))
+    }))
+}
+
+/// An address without its function: what sits on one card has it in common.
+fn slot(address: &str) -> &str {
+    address.rsplit_once('.').map_or(address, |(slot, _)| slot)
+}
+
+/// What a device is, by its class (PCI Code and ID Assignment Specification, chapter 1).
+fn kind(context: &Context<'_>, member: &str) -> String {
+    let class = context.value(&format!("{DEVICES}/{member}/class")).unwrap_or_default();
+    let known = match class.get(..4) {
+        Some("0x01") => "a disk or its controller",
+        Some("0x02") => "a network card",
+        Some("0x03") => "another display controller",
+        Some("0x04") => "a sound card",
+        Some("0x06") => "a bridge",
+        Some("0x0c") if class.starts_with("0x0c03") => "a USB controller",
+        Some("0x12") => "an accelerator",
+        _ if class.is_empty() => "a device whose class could not be read",
+        _ => return format!("a device of class {class}"),
+    };
+    known.to_owned()
 }

@@ -47,6 +47,11 @@ fn label(gpu: &Gpu) -> String {
     gpu.index().map_or_else(|| gpu.id.to_string(), |index| format!("GPU {index}"))
 }
 
+/// What a command names the GPU by: an index is the order of one boot.
+fn address(gpu: &Gpu) -> &str {
+    gpu.info.pci_bus_id.as_deref().unwrap_or("ADDRESS")
+}
+
 fn persistence(context: &Context<'_>) -> Found {
     let known: Vec<(&Gpu, bool)> = context
         .answering()
@@ -84,7 +89,7 @@ fn persistence(context: &Context<'_>) -> Found {
     }
     found
         .fix("sudo systemctl enable --now nvidia-persistenced")
-        .fix("sudo nvidia-smi -pm 1   # until the next reboot")
+        .fix("kgtop act persistence on --all   # until the next reboot")
 }
 
 /// NVSwitches that this host drives itself.
@@ -223,12 +228,15 @@ fn sharing(context: &Context<'_>) -> Found {
         found
     };
     if let Some(verdict) = context.verdicts.iter().find(|verdict| verdict.rule == "mig_without_instances") {
+        let gpu = context.answering().iter().find(|gpu| verdict.gpu.as_ref() == Some(&gpu.id));
+        let address = gpu.map_or("ADDRESS", address);
         return seen(Found::fail(verdict.summary.clone()))
             .advise("Nothing can run on it: make instances, or turn MIG off.")
-            .fix("nvidia-smi mig -lgip")
-            .fix("sudo nvidia-smi mig -cgi PROFILE -C   # or: sudo nvidia-smi -mig 0");
+            .fix(format!("kgtop act mig list --gpu {address}   # the profiles"))
+            .fix(format!("kgtop act mig create PROFILE --gpu {address}"))
+            .fix(format!("sudo nvidia-smi -i {address} -mig 0   # instead, if it is to be whole again"));
     }
-    let pending: Vec<String> = context
+    let pending: Vec<&Gpu> = context
         .answering()
         .iter()
         .filter(|gpu| {
@@ -237,11 +245,13 @@ fn sharing(context: &Context<'_>) -> Found {
                 _ => false,
             })
         })
-        .map(label)
         .collect();
     if !pending.is_empty() {
-        return seen(Found::warn(format!("a change of the MIG mode waits for a reset: {}", listed(pending))))
-            .fix("sudo nvidia-smi --gpu-reset -i INDEX   # nothing may use it");
+        let names = listed(pending.iter().map(|gpu| label(gpu)));
+        let found = seen(Found::warn(format!("a change of the MIG mode waits for a reset: {names}")));
+        return pending.iter().fold(found, |found, gpu| {
+            found.fix(format!("kgtop act reset --gpu {}   # nothing may use it", address(gpu)))
+        });
     }
     seen(Found::pass(if parts.is_empty() {
         "each GPU is whole, and no MPS runs".to_owned()

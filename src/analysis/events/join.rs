@@ -1,6 +1,6 @@
 //! Which incident an event belongs to.
 
-use super::{EventLog, Incident, Meaning, WAITING_AT_MOST, When};
+use super::{EventLog, Incident, Meaning, WAITING_AT_MOST, When, place};
 use crate::analysis::kernel_log::{Event, Kind, PciAddress};
 use crate::analysis::xid;
 use crate::model::{EventSource, RawEvent};
@@ -199,4 +199,5 @@ fn advise(incident: &mut Incident, action: Option<u32>) {
     let (name, severity, advice) = xid::recovery(action);
     incident.severity = incident.severity.max(severity);
     incident.advice = format!("The driver recommends: {name}. {advice}");
+    place::address(incident);
 }

@@ -119,8 +119,8 @@ fn switch_error(event: &Event<'_>) -> Meaning {
         summary: with_message(&format!("SXid {code}: {gravity} NVSwitch error{link}"), what),
         advice: match fatal {
             Some(true) => {
-                "Work over this NVLink fails. Drain the node, reset its GPUs and NVSwitches (nvidia-smi -r on all of \
-                 them) or reboot it; if it comes back, have the baseboard examined."
+                "Work over this NVLink fails. Drain the node, reset all of its GPUs and NVSwitches together, or reboot \
+                 it; if it comes back, have the baseboard examined."
             }
             _ => "Work goes on. If it repeats on one link, have it examined at the next maintenance.",
         }

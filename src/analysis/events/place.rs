@@ -1,6 +1,7 @@
 //! Which GPU an incident is about, and which process.
 
 use super::Incident;
+use crate::analysis::advice;
 use crate::analysis::kernel_log::PciAddress;
 use crate::model::{GpuId, Inventory, Process, Snapshot};
 use std::collections::BTreeMap;
@@ -29,6 +30,14 @@ pub(super) fn locate(
         && let Some(uuid) = incident.pci.and_then(|pci| uuids.get(&pci))
     {
         incident.gpu = Some(GpuId(Arc::clone(uuid)));
+    }
+    address(incident);
+}
+
+/// Puts the address of the GPU into the advice. Lines of the log leave out the function, which a GPU has as its first.
+pub(super) fn address(incident: &mut Incident) {
+    if let Some(pci) = incident.pci {
+        incident.advice = advice::about(&incident.advice, Some(&format!("{pci}.0")));
     }
 }
 

@@ -156,3 +156,17 @@ fn a_flood_is_bounded() {
     let incident = log.incidents().last().unwrap();
     assert_eq!((incident.raw.len(), incident.raw_left_out), (RAW_AT_MOST, 436));
 }
+
+#[test]
+fn advice_names_the_gpu_that_the_line_is_about() {
+    let advice = |text: &str| log(&[(100.0, text)]).incidents().next().unwrap().advice.clone();
+    for text in [
+        xid("46, GPU stopped processing"),
+        xid("154, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"),
+    ] {
+        let advice = advice(&text);
+        assert!(advice.contains("kgtop act reset --gpu 0000:3b:00.0"), "{text}: {advice}");
+    }
+    // Without a GPU the word stays that says what is to be filled in.
+    assert!(crate::analysis::xid::xid(46).unwrap().advice.contains("--gpu ADDRESS"));
+}

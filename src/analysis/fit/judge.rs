@@ -3,7 +3,7 @@
 use super::Request;
 use super::machine::Machine;
 use super::need::{KvType, Need, need};
-use crate::model::{ModelShape, Reading, known};
+use crate::model::{Absence, ModelShape, Reading, known};
 use crate::units::Bytes;
 
 /// A context shorter than this is of no use to anybody, and not offered.
@@ -18,6 +18,8 @@ const MOST_GPUS: u64 = 1_024;
 pub struct Candidate {
     /// Their numbers.
     pub gpus: Vec<u32>,
+    /// Where it is a MIG instance of the one GPU: its id and profile.
+    pub instance: Option<String>,
     /// NVLink joins each with each; one alone needs no link.
     pub linked: bool,
     /// Free memory of the fullest of them.
@@ -79,6 +81,8 @@ pub struct Fit {
     pub request: Request,
     /// What one GPU alone would have to hold; absent with the reason.
     pub alone: Reading<Need>,
+    /// Tokens that the model was trained for, where that is known.
+    pub trained: Option<u64>,
     /// Every set of GPUs that was tried, the fewest first.
     pub candidates: Vec<Candidate>,
     /// The outcome.
@@ -91,17 +95,26 @@ pub fn judge(shape: &ModelShape, request: Request, machine: &Machine) -> Fit {
     let alone = need(shape, &request, 1);
     let candidates = candidates(shape, &request, machine);
     let outcome = match &alone {
-        Err(absence) => Outcome::Unknown(absence.to_string()),
+        Err(absence) => Outcome::Unknown(reason(absence)),
         Ok(_) if machine.gpus.is_empty() => Outcome::Unknown("there is no GPU to judge against".into()),
         Ok(_) => match candidates.iter().find(|candidate| candidate.fits()) {
             Some(candidate) => Outcome::Fits {
-                largest_context: largest_context(shape, &request, candidate).unwrap_or(request.context),
+                largest_context: largest_context(shape, &request, candidate)
+                    .map_or(request.context, |context| context.max(request.context)),
                 candidate: candidate.clone(),
             },
             None => without(shape, &request, machine, &candidates),
         },
     };
-    Fit { request, alone, candidates, outcome }
+    Fit { request, alone, trained: shape.geometry.context, candidates, outcome }
+}
+
+/// Why something is not known, in words that stand in a sentence of their own.
+pub(super) fn reason(absence: &Absence) -> String {
+    match absence {
+        Absence::Failed { code: 0, text } => text.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// The outcome when nothing takes it as asked.
@@ -138,7 +151,8 @@ fn without(shape: &ModelShape, request: &Request, machine: &Machine, candidates:
     };
     let when_empty =
         candidates.iter().any(|candidate| candidate.total.is_some_and(|total| candidate.need.sum() <= total));
-    let largest = machine.gpus.iter().filter_map(|gpu| known(&gpu.total)).max().unwrap_or_default();
+    let whole = machine.gpus.iter().filter(|gpu| gpu.instance.is_none());
+    let largest = whole.filter_map(|gpu| known(&gpu.total)).max().unwrap_or_default();
     let gpus_needed = (1..=MOST_GPUS)
         .filter(|gpus| divides(shape, *gpus))
         .find(|gpus| need(shape, request, *gpus).is_ok_and(|each| each.sum() <= largest));
@@ -155,9 +169,10 @@ fn divides(shape: &ModelShape, gpus: u64) -> bool {
 
 /// Sets of GPUs to try: within each group that NVLink joins, then any; of each size those with the most free memory.
 fn candidates(shape: &ModelShape, request: &Request, machine: &Machine) -> Vec<Candidate> {
-    let all: Vec<usize> = (0..machine.gpus.len()).collect();
+    let is_whole = |place: &usize| machine.gpus.get(*place).is_some_and(|gpu| gpu.instance.is_none());
+    let (all, instances): (Vec<usize>, Vec<usize>) = (0..machine.gpus.len()).partition(is_whole);
     let mut found: Vec<Candidate> = Vec::new();
-    for size in (1..=all.len()).filter(|size| divides(shape, *size as u64)) {
+    for size in (1..=all.len().max(1)).filter(|size| divides(shape, *size as u64)) {
         let Ok(each) = need(shape, request, size as u64) else { return Vec::new() };
         let linked = machine.linked.iter().map(|group| (group, true));
         for (pool, linked) in linked.chain([(&all, size == 1)]) {
@@ -166,16 +181,18 @@ fn candidates(shape: &ModelShape, request: &Request, machine: &Machine) -> Vec<C
                 found.push(candidate);
             }
         }
-        // Each GPU alone is worth a line.
+        // Each GPU alone is worth a line, and so is each instance: the freest first, since the first that fits is taken.
         if size == 1 {
-            for place in &all {
-                let Some(candidate) = best(machine, std::slice::from_ref(place), 1, true, each) else {
-                    continue;
-                };
+            let alone = |place: &usize| best(machine, std::slice::from_ref(place), 1, true, each);
+            let whole: Vec<Candidate> = all.iter().filter_map(alone).collect();
+            let mut parts: Vec<Candidate> = instances.iter().filter_map(alone).collect();
+            parts.sort_by_key(|candidate| std::cmp::Reverse(candidate.free));
+            for candidate in whole {
                 if !found.iter().any(|other| other.gpus == candidate.gpus) {
                     found.push(candidate);
                 }
             }
+            found.extend(parts);
         }
     }
     found
@@ -197,12 +214,15 @@ fn best(machine: &Machine, pool: &[usize], size: usize, linked: bool, need: Need
         gpus.iter().map(|gpu| gpu.2).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
     let mut indexes: Vec<u32> = gpus.iter().map(|gpu| gpu.1).collect();
     indexes.sort_unstable();
-    Some(Candidate { gpus: indexes, linked, free, total, need })
+    let first = pool.first().and_then(|place| machine.gpus.get(*place));
+    let instance = first.filter(|_| pool.len() == 1).and_then(|gpu| gpu.instance.clone());
+    Some(Candidate { gpus: indexes, instance, linked, free, total, need })
 }
 
 /// The largest context that fits there, all else as asked; `None` if not even a short one does.
 fn largest_context(shape: &ModelShape, request: &Request, candidate: &Candidate) -> Option<u64> {
-    let most = shape.geometry.context.unwrap_or(MOST_CONTEXT).min(MOST_CONTEXT);
+    // What was asked for counts, also where it is more than the model was trained for.
+    let most = shape.geometry.context.unwrap_or(MOST_CONTEXT).max(request.context).min(MOST_CONTEXT);
     let fits = |context: u64| {
         let request = Request { context, ..*request };
         need(shape, &request, candidate.gpus.len() as u64).is_ok_and(|each| each.sum() <= candidate.free)

@@ -1,14 +1,18 @@
 //! The GPUs that a model may go to.
 
 use crate::analysis::topology::{Matrix, groups};
-use crate::model::{Absence, GpuState, Reading, Snapshot};
+use crate::model::{Absence, Gpu, GpuState, Reading, Snapshot, known, read};
 use crate::units::Bytes;
+use std::collections::BTreeSet;
 
-/// A GPU and its memory.
+/// A GPU, or a MIG instance of one, and its memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitGpu {
     /// Its number.
     pub index: u32,
+    /// Where it is a MIG instance: its id and profile, as `1 (3g.40gb)`. Such a one takes a model alone: there is no
+    /// peer-to-peer between instances.
+    pub instance: Option<String>,
     /// Its product name, or what was assumed.
     pub name: String,
     /// Memory that can be allocated now.
@@ -36,6 +40,11 @@ impl Machine {
         let mut gpus = Vec::new();
         let mut places = Vec::new();
         for gpu in snapshot.gpus.iter().filter(|gpu| gpu.index().is_some()) {
+            if let Some(instances) = divided(gpu) {
+                places.extend(instances.iter().map(|_| None));
+                gpus.extend(instances);
+                continue;
+            }
             let live = gpu.live.as_ref().map(|live| &live.value);
             let memory = |reading: Option<&Reading<Bytes>>| match gpu.state {
                 GpuState::Ok => reading.cloned().unwrap_or(Err(Absence::NotRequested)),
@@ -45,6 +54,7 @@ impl Machine {
             };
             gpus.push(FitGpu {
                 index: gpu.index().unwrap_or_default(),
+                instance: None,
                 name: gpu.info.name.as_deref().unwrap_or("GPU").to_owned(),
                 free: memory(live.map(|live| &live.memory_free)),
                 total: memory(live.map(|live| &live.memory_total)),
@@ -65,6 +75,7 @@ impl Machine {
     pub fn assumed(memory: &[Bytes]) -> Self {
         let gpu = |(index, memory): (usize, &Bytes)| FitGpu {
             index: u32::try_from(index).unwrap_or(u32::MAX),
+            instance: None,
             name: "assumed".to_owned(),
             free: Ok(*memory),
             total: Ok(*memory),
@@ -83,4 +94,46 @@ impl Machine {
         }
         self.linked.retain(|group| group.len() > 1);
     }
+}
+
+/// The MIG instances in place of a GPU that is divided into them: no process can use the whole of it. `None` for one
+/// that is not.
+fn divided(gpu: &Gpu) -> Option<Vec<FitGpu>> {
+    let on = gpu.state == GpuState::Ok && read::health(gpu, |health| &health.mig) == Ok(true);
+    if !on {
+        return None;
+    }
+    let of = |instance: Option<String>, free: Reading<Bytes>, total: Reading<Bytes>| FitGpu {
+        index: gpu.index().unwrap_or_default(),
+        instance,
+        name: gpu.info.name.as_deref().unwrap_or("GPU").to_owned(),
+        free,
+        total,
+    };
+    let nothing = |absence: &Absence| vec![of(None, Err(absence.clone()), Err(absence.clone()))];
+    let instances = match gpu.mig.as_ref().map(|group| &group.value) {
+        Some(Ok(instances)) => instances,
+        Some(Err(absence)) => return Some(nothing(absence)),
+        None => return Some(nothing(&Absence::NotRequested)),
+    };
+    // Compute instances of one GPU instance share its memory.
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for instance in instances {
+        let id = known(&instance.gpu_instance);
+        if id.is_some_and(|id| !seen.insert(id)) {
+            continue;
+        }
+        let id = id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        let profile = instance.profile.as_ref().map_or_else(|_| String::new(), |name| format!(" ({name})"));
+        let free = match (&instance.memory_total, &instance.memory_used) {
+            (Ok(total), Ok(used)) => Ok(total.saturating_sub(*used)),
+            (Err(absence), _) | (_, Err(absence)) => Err(absence.clone()),
+        };
+        all.push(of(Some(format!("{id}{profile}")), free, instance.memory_total.clone()));
+    }
+    if all.is_empty() {
+        return Some(nothing(&Absence::failed(0, "MIG mode is on, and there is no instance")));
+    }
+    Some(all)
 }

@@ -1,12 +1,15 @@
 //! The judgement in sentences and aligned lines, for the terminal and for the screen.
 
-use super::judge::{Candidate, Fit, Outcome, judge};
-use super::machine::Machine;
+use super::judge::{Candidate, Fit, Outcome, judge, reason};
+use super::machine::{FitGpu, Machine};
 use super::need::{KvType, Need, STEP_TOKENS};
 use super::{Request, USUAL_CONTEXT};
-use crate::model::{ModelShape, known};
+use crate::model::{Absence, ModelShape, known};
 use crate::units::Bytes;
 use std::fmt::Write as _;
+
+/// Memory of an H100 80GB as its driver gives it: 81559 MiB.
+const H100_GIB: &str = "79.6";
 
 /// A number with its thousands apart: `131,072`.
 #[must_use]
@@ -60,7 +63,13 @@ pub fn sentence(fit: &Fit, machine: &Machine) -> String {
     let request = &fit.request;
     let asked =
         format!("{} tokens × {} ({} cache)", grouped(request.context), request.batch, request.kv_type.name());
-    match &fit.outcome {
+    let trained = match fit.trained {
+        Some(trained) if request.context > trained => {
+            format!(" The model was trained for {} tokens only.", grouped(trained))
+        }
+        _ => String::new(),
+    };
+    let outcome = match &fit.outcome {
         Outcome::Fits { candidate, largest_context } => format!(
             "Fits {} with {asked}, {} to spare{}. Largest context there: {} tokens.",
             on(candidate, machine),
@@ -88,7 +97,7 @@ pub fn sentence(fit: &Fit, machine: &Machine) -> String {
                 "Does not fit: {asked} need {} on {}{}, {} more than is free.",
                 nearest.need.sum(),
                 if nearest.gpus.len() > 1 { "each of " } else { "" },
-                gpu_list(&nearest.gpus),
+                place(nearest),
                 short,
             );
             if *when_empty {
@@ -98,7 +107,17 @@ pub fn sentence(fit: &Fit, machine: &Machine) -> String {
             }
             text
         }
-        Outcome::Unknown(why) => format!("Not judged: {why}."),
+        Outcome::Unknown(why) => return format!("Not judged: {why}."),
+    };
+    outcome + &trained
+}
+
+/// `GPU 0`, `GPUs 0-3`, `GPU 0 MIG 1 (3g.40gb)`.
+fn place(candidate: &Candidate) -> String {
+    let gpus = gpu_list(&candidate.gpus);
+    match &candidate.instance {
+        Some(instance) => format!("{gpus} MIG {instance}"),
+        None => gpus,
     }
 }
 
@@ -107,7 +126,7 @@ fn each(candidate: &Candidate) -> &'static str {
 }
 
 fn on(candidate: &Candidate, machine: &Machine) -> String {
-    let gpus = gpu_list(&candidate.gpus);
+    let gpus = place(candidate);
     match candidate.gpus.len() {
         1 => format!("on {gpus}"),
         number if candidate.linked => format!("on {gpus} (tensor parallel {number}, NVLink)"),
@@ -122,11 +141,19 @@ pub fn model(name: &str, shape: &ModelShape) -> String {
     let mut parts = Vec::new();
     match &shape.parameters {
         Ok(number) => parts.push(format!("{} parameters", parameters(*number))),
-        Err(absence) => parts.push(format!("parameters not known ({absence})")),
+        Err(absence) => parts.push(format!("parameters not known ({})", reason(absence))),
     }
     parts.extend(known(&shape.data_type).map(|kind| kind.to_string()));
     parts.extend(shape.geometry.context.map(|tokens| format!("trained for {} tokens", grouped(tokens))));
     format!("{name}: {}", parts.join(", "))
+}
+
+/// Decimal, as models and GPUs are sold: `141.1 GB`, `24.5 MB`.
+fn gigabytes(bytes: Bytes) -> String {
+    match bytes.0 as f64 / 1e9 {
+        gigabytes @ 0.0..0.1 => format!("{:.1} MB", gigabytes * 1e3),
+        gigabytes => format!("{gigabytes:.1} GB"),
+    }
 }
 
 /// What one GPU alone would hold, line by line.
@@ -155,11 +182,7 @@ pub fn needs(shape: &ModelShape, fit: &Fit) -> Vec<String> {
         Some(_) => format!("{} tokens in a step (estimate)", grouped(step)),
         None => "not counted: the width of the layers is not known".to_owned(),
     };
-    let gigabytes = need.weights.0 as f64 / 1e9;
-    let gigabytes = match gigabytes {
-        0.0..0.1 => format!("{:.1} MB of tensors", gigabytes * 1e3),
-        _ => format!("{gigabytes:.1} GB of tensors"),
-    };
+    let gigabytes = format!("{} of tensors", gigabytes(need.weights));
     vec![
         row("weights", Some(need.weights), &gigabytes),
         row("KV cache", Some(need.kv), &cache),
@@ -179,7 +202,8 @@ pub fn sets(fit: &Fit, machine: &Machine) -> Vec<String> {
     let mut rows: Vec<(&Candidate, Vec<u32>)> = Vec::new();
     for candidate in &fit.candidates {
         let same = |other: &&mut (&Candidate, Vec<u32>)| {
-            candidate.gpus.len() == 1 && other.0.gpus.len() == 1 && other.0.free == candidate.free
+            let whole = candidate.instance.is_none() && other.0.instance.is_none();
+            whole && candidate.gpus.len() == 1 && other.0.gpus.len() == 1 && other.0.free == candidate.free
         };
         match rows.iter_mut().find(same) {
             Some((_, gpus)) => gpus.extend(&candidate.gpus),
@@ -187,6 +211,9 @@ pub fn sets(fit: &Fit, machine: &Machine) -> Vec<String> {
         }
     }
     let name = |(candidate, gpus): &(&Candidate, Vec<u32>)| {
+        if candidate.instance.is_some() {
+            return place(candidate);
+        }
         let each = if candidate.gpus.len() == 1 && gpus.len() > 1 { "each of " } else { "" };
         format!("{each}{}", gpu_list(gpus))
     };
@@ -256,11 +283,38 @@ pub fn notes(shape: &ModelShape, fit: &Fit, machine: &Machine) -> Vec<String> {
         notes.push(
             "The GPUs are assumed: their links and what else is in their memory are not judged.".into(),
         );
+        // Written in GB or TB: no whole number of MiB.
+        let decimal = |gpu: &FitGpu| known(&gpu.total).filter(|total| !total.0.is_multiple_of(1 << 20));
+        if let Some(total) = machine.gpus.iter().find_map(decimal) {
+            notes.push(format!(
+                "--memory counts a GB as 10⁹ bytes: {} is {total}. GPUs are sold by the GiB: an H100 of 80 GB has \
+                 {H100_GIB} GiB.",
+                gigabytes(total)
+            ));
+        }
     }
     for gpu in &machine.gpus {
-        if let Err(absence) = &gpu.free {
-            notes.push(format!("GPU {} is left out: its free memory is not known ({absence}).", gpu.index));
+        let instance = gpu.instance.as_ref().map_or_else(String::new, |instance| format!(" MIG {instance}"));
+        match &gpu.free {
+            Ok(_) => {}
+            Err(failed @ Absence::Failed { .. }) => {
+                notes.push(format!("GPU {}{instance} is left out: {}.", gpu.index, reason(failed)));
+            }
+            Err(absence) => notes.push(format!(
+                "GPU {}{instance} is left out: its free memory is not known ({absence}).",
+                gpu.index
+            )),
         }
+    }
+    let mut divided: Vec<u32> =
+        machine.gpus.iter().filter(|gpu| gpu.instance.is_some()).map(|gpu| gpu.index).collect();
+    divided.dedup();
+    if !divided.is_empty() {
+        let (verb, each) = if divided.len() == 1 { ("is", "it") } else { ("are", "them") };
+        notes.push(format!(
+            "{} {verb} divided by MIG: a model takes one instance of {each}, and no other GPU beside it.",
+            gpu_list(&divided)
+        ));
     }
     if machine.gpus.is_empty() && fit.alone.is_ok() {
         notes.push("Say --memory 8x80GB to judge against GPUs that are not here.".into());

@@ -38,9 +38,9 @@ fn out_of_memory(line: &str) -> Option<Line<'_>> {
         return Some(Line::Detail(Kind::OomKill, None));
     };
     let (pid, rest) = leading_number(killed)?;
-    let process = rest.strip_prefix(" (").and_then(|rest| rest.rsplit_once(')')).map(|(name, _)| name);
-    // The name ends at the first ") total-vm" or ") ," that follows it.
-    let process = process.and_then(|name| name.split(") ").next().map(|name| name.trim_end_matches(')')));
+    // A name may have parentheses of its own, `(sd-pam)`; what follows it has none.
+    let named = rest.strip_prefix(" (");
+    let process = named.and_then(|rest| rest.rsplit_once(')')).map(|(name, _)| name);
     Some(Line::Event(Event { pid: Some(pid), process, ..Event::new(Kind::OomKill, line) }))
 }
 

@@ -54,7 +54,13 @@ fn links_are_read_in_each_form() {
 #[test]
 fn a_name_with_parentheses_is_kept() {
     let killed = event("Out of memory: Killed process 12 (a (b)) total-vm:1kB, anon-rss:1kB");
-    assert_eq!((killed.pid, killed.process), (Some(12), Some("a (b")));
+    assert_eq!((killed.pid, killed.process), (Some(12), Some("a (b)")));
+    for line in [
+        "Out of memory: Killed process 99 ((sd-pam)) total-vm:1kB, anon-rss:1kB, UID:0 pgtables:1kB oom_score_adj:0",
+        "Out of memory: Killed process 99 ((sd-pam)), UID 1000, total-vm:1kB, anon-rss:1kB",
+    ] {
+        assert_eq!(event(line).process, Some("(sd-pam)"), "{line}");
+    }
     let hung = event("INFO: task kworker/u8:2:99 blocked for more than 241 seconds.");
     assert_eq!((hung.process, hung.pid), (Some("kworker/u8:2"), Some(99)));
 }

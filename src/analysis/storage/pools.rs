@@ -174,6 +174,9 @@ fn scrub(snapshot: &Snapshot) -> Vec<Advice> {
                 if ran || scan.function == ScanFunction::Resilver {
                     return None;
                 }
+                if scan.state == ScanState::Cancelled {
+                    return Some(cancelled(pool));
+                }
                 let days = (now - scan.ended?).div_euclid(DAY);
                 if days <= SCRUB_DAYS {
                     return None;
@@ -184,15 +187,28 @@ fn scrub(snapshot: &Snapshot) -> Vec<Advice> {
                 )
             }
         };
-        Some(Advice {
-            rule: SCRUB.id,
-            severity: Severity::Info,
-            subject: pool.name.to_string(),
-            summary,
-            evidence,
-            advice: "A scrub reads everything and repairs what a mirror or parity can; it slows loading while it runs."
-                .into(),
-            command: Some(format!("zpool scrub {}", quoted(&pool.name))),
-        })
+        Some(unscrubbed(pool, summary, evidence))
     })
+}
+
+/// A scrub that was given up has not read everything; when the one before it ended, nobody knows any more.
+fn cancelled(pool: &PoolView<'_>) -> Advice {
+    unscrubbed(
+        pool,
+        format!("The last scrub of pool {} was cancelled", pool.name),
+        "zpool status: scrub canceled".to_owned(),
+    )
+}
+
+fn unscrubbed(pool: &PoolView<'_>, summary: String, evidence: String) -> Advice {
+    Advice {
+        rule: SCRUB.id,
+        severity: Severity::Info,
+        subject: pool.name.to_string(),
+        summary,
+        evidence,
+        advice: "A scrub reads everything and repairs what a mirror or parity can; it slows loading while it runs."
+            .into(),
+        command: Some(format!("zpool scrub {}", quoted(&pool.name))),
+    }
 }

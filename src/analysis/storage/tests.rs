@@ -377,6 +377,11 @@ fn scrubs_that_were_missed() {
     let found = one("zfs_scrub_old", ended(36));
     assert!(found.summary.contains("36 days ago"), "{}", found.summary);
     one("zfs_scrub_old", |case| case.status.scan = None);
+    let given_up = one("zfs_scrub_old", |case| {
+        ended(3)(case);
+        case.status.scan.as_mut().unwrap().state = ScanState::Cancelled;
+    });
+    assert!(given_up.summary.contains("was cancelled"), "{}", given_up.summary);
     let runs = told(|case| {
         ended(90)(case);
         case.status.scan.as_mut().unwrap().state = ScanState::Running;

@@ -1,9 +1,9 @@
 //! What to make of the matrix: which GPUs make a tensor-parallel group, and which jobs straddle a slow path.
 
 use super::class::PathClass;
-use super::matrix::{Cell, Matrix};
-use crate::analysis::Severity;
-use crate::model::{BusKind, Process, ProcessFacts, Snapshot};
+use super::matrix::{Cell, Device, Matrix};
+use crate::analysis::{Severity, names};
+use crate::model::{BusKind, GpuState, Process, ProcessFacts, Snapshot, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,8 +23,12 @@ fn say(severity: Severity, text: String) -> Advice {
 /// The GPUs that reach each other over NVLink, all with all; those with no such peer alone. By place in the matrix.
 #[must_use]
 pub fn groups(matrix: &Matrix) -> Vec<Vec<usize>> {
+    groups_of(matrix, matrix.gpus())
+}
+
+fn groups_of(matrix: &Matrix, gpus: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for gpu in matrix.gpus() {
+    for gpu in gpus {
         let joins = |group: &&mut Vec<usize>| {
             group.iter().all(|member| matches!(matrix.cell(*member, gpu), Cell::NvLink(_)))
         };
@@ -36,12 +40,45 @@ pub fn groups(matrix: &Matrix) -> Vec<Vec<usize>> {
     groups
 }
 
+/// Why nothing is to be started on a device: it does not answer, or the driver asks to recover it first.
+#[must_use]
+pub fn unfit(snapshot: &Snapshot, device: &Device) -> Option<String> {
+    let gpu = snapshot.gpu(device.gpu.as_ref()?)?;
+    match gpu.state {
+        GpuState::Lost => return Some("lost".into()),
+        GpuState::Stalled => return Some("stalled".into()),
+        _ => {}
+    }
+    let asked = read::live(gpu, |live| &live.recovery_action).ok().filter(|action| *action != 0)?;
+    Some(format!("the driver asks for {}", names::recovery_action(asked).replace('_', " ")))
+}
+
+/// GPUs that something can be started on, and in words those that not.
+fn fit(snapshot: &Snapshot, matrix: &Matrix) -> (Vec<usize>, Option<String>) {
+    let why = |place: usize| matrix.devices.get(place).and_then(|device| unfit(snapshot, device));
+    let (unfit, fit): (Vec<usize>, Vec<usize>) = matrix.gpus().partition(|place| why(*place).is_some());
+    let named: Vec<String> = unfit
+        .iter()
+        .filter_map(|place| Some(format!("GPU {} ({})", list(matrix, [*place]), why(*place)?)))
+        .collect();
+    (fit, (!named.is_empty()).then(|| format!("Left out: {}.", named.join(", "))))
+}
+
+/// Numbers of GPUs, as the driver counts them.
+fn numbers(matrix: &Matrix, places: impl IntoIterator<Item = usize>) -> Vec<u32> {
+    let number = |place: usize| matrix.devices.get(place)?.label.strip_prefix("GPU")?.parse().ok();
+    places.into_iter().filter_map(number).collect()
+}
+
+/// As CUDA_VISIBLE_DEVICES takes them: it knows no ranges.
+fn each(matrix: &Matrix, places: &[usize]) -> String {
+    let numbers = numbers(matrix, places.iter().copied());
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// `0-3`, `0,2`.
 fn list(matrix: &Matrix, places: impl IntoIterator<Item = usize>) -> String {
-    let numbers: Vec<u32> = places
-        .into_iter()
-        .filter_map(|place| matrix.devices.get(place)?.label.strip_prefix("GPU")?.parse().ok())
-        .collect();
+    let numbers = numbers(matrix, places);
     let mut text = String::new();
     let mut at = numbers.iter().copied().peekable();
     while let Some(first) = at.next() {
@@ -63,7 +100,7 @@ fn list(matrix: &Matrix, places: impl IntoIterator<Item = usize>) -> String {
 #[must_use]
 pub fn advice(snapshot: &Snapshot, matrix: &Matrix) -> Vec<Advice> {
     let mut found = jobs(snapshot, matrix);
-    found.extend(grouping(matrix));
+    found.extend(grouping(snapshot, matrix));
     if matrix.hidden > 0 {
         let text = format!(
             "{} more GPU{} on the bus {} not given to this container (NVIDIA_VISIBLE_DEVICES, the device cgroup).",
@@ -77,19 +114,24 @@ pub fn advice(snapshot: &Snapshot, matrix: &Matrix) -> Vec<Advice> {
     found
 }
 
-fn grouping(matrix: &Matrix) -> Option<Advice> {
-    let gpus: Vec<usize> = matrix.gpus().collect();
+fn grouping(snapshot: &Snapshot, matrix: &Matrix) -> Option<Advice> {
+    let (gpus, left_out) = fit(snapshot, matrix);
     let pairs = || gpus.iter().flat_map(|a| gpus.iter().map(move |b| matrix.cell(*a, *b)));
     if gpus.len() < 2 || pairs().any(|cell| cell == Cell::Unknown) {
         return None;
     }
-    let groups = groups(matrix);
+    let groups = groups_of(matrix, gpus.iter().copied());
     let text = match groups.as_slice() {
-        [all] => format!(
-            "Tensor parallel over all {} GPUs: NVLink joins each with each (CUDA_VISIBLE_DEVICES={}).",
-            all.len(),
-            list(matrix, all.iter().copied())
-        ),
+        [all] => {
+            let over = match left_out {
+                None => format!("all {} GPUs", all.len()),
+                Some(_) => format!("GPU {}", list(matrix, all.iter().copied())),
+            };
+            format!(
+                "Tensor parallel over {over}: NVLink joins each with each (CUDA_VISIBLE_DEVICES={}).",
+                each(matrix, all)
+            )
+        }
         several if several.iter().any(|group| group.len() > 1) => {
             let named: Vec<String> = several
                 .iter()
@@ -110,6 +152,7 @@ fn grouping(matrix: &Matrix) -> Option<Advice> {
             )
         }
     };
+    let text = left_out.map_or_else(|| text.clone(), |left_out| format!("{text} {left_out}"));
     Some(say(Severity::Info, text))
 }
 
@@ -151,7 +194,7 @@ fn jobs(snapshot: &Snapshot, matrix: &Matrix) -> Vec<Advice> {
     }
     let mut found = Vec::new();
     for (name, job) in &jobs {
-        found.extend(straddles(name, job, matrix));
+        found.extend(straddles(name, job, snapshot, matrix));
         found.extend(nccl(name, job, matrix));
     }
     found
@@ -174,7 +217,7 @@ fn asked_for(facts: &ProcessFacts, process: &Process, matrix: &Matrix) -> Vec<us
 
 /// The place of a GPU as CUDA_VISIBLE_DEVICES names it. What comes after a name that is none does not count.
 fn named(name: &str, matrix: &Matrix) -> Option<usize> {
-    let by_uuid = |device: &super::Device| {
+    let by_uuid = |device: &Device| {
         device.gpu.as_ref().is_some_and(|id| name.starts_with("GPU-") && id.0.starts_with(name))
     };
     match name.parse::<u32>() {
@@ -194,14 +237,16 @@ fn farthest(matrix: &Matrix, gpus: &BTreeSet<usize>) -> Option<(usize, usize, Ce
         .max_by_key(|(.., cell)| cell.distance())
 }
 
-fn straddles(name: &str, job: &Job, matrix: &Matrix) -> Option<Advice> {
+fn straddles(name: &str, job: &Job, snapshot: &Snapshot, matrix: &Matrix) -> Option<Advice> {
+    let (fit, _) = fit(snapshot, matrix);
     let (a, b, cell) = farthest(matrix, &job.gpus)?;
     let Cell::Path(class @ (PathClass::Phb | PathClass::Node | PathClass::Sys)) = cell else { return None };
     // Only where another choice of as many GPUs would be nearer.
-    let better = groups(matrix).into_iter().find(|group| group.len() >= job.gpus.len());
+    let better =
+        groups_of(matrix, fit.iter().copied()).into_iter().find(|group| group.len() >= job.gpus.len());
     let one_node = || {
         let nodes =
-            matrix.gpus().filter_map(|gpu| Some((matrix.devices.get(gpu)?.numa_affinity.clone().ok()?, gpu)));
+            fit.iter().filter_map(|gpu| Some((matrix.devices.get(*gpu)?.numa_affinity.clone().ok()?, *gpu)));
         let mut by_node: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         nodes.for_each(|(node, gpu)| by_node.entry(node).or_default().push(gpu));
         by_node.into_values().find(|gpus| class == PathClass::Sys && gpus.len() >= job.gpus.len())

@@ -1,9 +1,9 @@
 //! Heat and power.
 
 use super::memory::{HW_POWER_BRAKE, HW_THERMAL, SW_POWER_CAP, SW_THERMAL};
-use super::rule::{Context, Finding, Rule, ok};
+use super::rule::{Context, Finding, Rule, address, ok};
 use super::{Area, Severity};
-use crate::analysis::clock_events as bits;
+use crate::analysis::{advice, clock_events as bits};
 use crate::model::Gpu;
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ const NEAR: f32 = 2.0;
 const LOWERED: f32 = 1.0;
 /// Temperatures step and cross the mark back and forth.
 const TWO_SAMPLES: Duration = Duration::from_millis(900);
+
+const LOWERED_ADVICE: &str = "If nobody meant it: kgtop act power-limit default --gpu ADDRESS";
+const LOCKED_ADVICE: &str = "If nobody meant it: kgtop act clocks --reset applications --gpu ADDRESS, and --reset \
+                             graphics where they are locked";
 
 const fn rule(
     id: &'static str,
@@ -105,14 +109,14 @@ pub(super) const RULES: &[Rule] = &[
         "power_cap_lowered",
         Severity::Info,
         "1 W below the default limit",
-        "If nobody meant it: nvidia-smi -pl DEFAULT",
+        LOWERED_ADVICE,
         &[],
         |context| {
             context.each(|gpu| {
                 let limit = ok(&context.live(gpu)?.power_limit)?.0;
                 let default = ok(&gpu.info.default_power_limit)?.0;
                 (limit < default - LOWERED).then(|| Finding {
-                    advice: Some(format!("If nobody meant it: nvidia-smi -pl {default:.0}")),
+                    advice: Some(advice::about(LOWERED_ADVICE, address(gpu))),
                     ..Finding::of(
                         gpu,
                         &format!("power limit {limit:.0} W, default {default:.0} W"),
@@ -136,14 +140,15 @@ pub(super) const RULES: &[Rule] = &[
         "clocks_locked",
         Severity::Info,
         "the applications clocks setting holds in every reading of the interval",
-        "If nobody meant it: nvidia-smi --reset-applications-clocks and --reset-gpu-clocks",
+        LOCKED_ADVICE,
         &[],
         |context| {
             context.each(|gpu| {
                 let fast = gpu.fast.as_ref().filter(|group| context.fresh(group.at))?;
                 let mask = ok(&fast.value.clock_events)?;
-                (mask.all & 0x2 != 0).then(|| {
-                    Finding::of(
+                (mask.all & 0x2 != 0).then(|| Finding {
+                    advice: Some(advice::about(LOCKED_ADVICE, address(gpu))),
+                    ..Finding::of(
                         gpu,
                         "the clocks are held by a setting",
                         format!("clock events {:#x}", mask.all),

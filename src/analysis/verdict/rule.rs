@@ -108,6 +108,11 @@ pub(super) fn label(gpu: &Gpu) -> String {
     gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string())
 }
 
+/// The PCI address of a GPU, for commands.
+pub(super) fn address(gpu: &Gpu) -> Option<&str> {
+    gpu.info.pci_bus_id.as_deref().ok()
+}
+
 /// The value of a reading, if there is one.
 pub(super) fn ok<T: Copy, E>(reading: &Result<T, E>) -> Option<T> {
     reading.as_ref().ok().copied()

@@ -1,7 +1,8 @@
 //! How the machine is set up.
 
-use super::rule::{Context, Finding, Rule, ok};
+use super::rule::{Context, Finding, Rule, address, ok};
 use super::{Area, Severity};
+use crate::analysis::advice;
 use crate::analysis::kernel_log::Kind;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const fn rule(
     }
 }
 
+const NO_INSTANCES: &str = "Nothing can run on it: kgtop act mig create PROFILE --gpu ADDRESS (kgtop act mig list --gpu \
+                            ADDRESS has the profiles), or turn MIG off: nvidia-smi -i ADDRESS -mig 0";
+
 pub(super) const RULES: &[Rule] = &[
     rule(
         "driver_mismatch",
@@ -42,13 +46,14 @@ pub(super) const RULES: &[Rule] = &[
         Severity::Warning,
         Area::Gpus,
         "MIG mode is on and there is no instance",
-        "Nothing can run on it: nvidia-smi mig -cgi PROFILE -C, or nvidia-smi -mig 0",
+        NO_INSTANCES,
         |context| {
             context.each(|gpu| {
                 let enabled = ok(&gpu.health.as_ref()?.value.mig)?;
                 let instances = gpu.mig.as_ref()?.value.as_ref().ok()?.len();
-                (enabled && instances == 0).then(|| {
-                    Finding::of(gpu, "MIG is on and has no instance", "MIG mode enabled, 0 instances")
+                (enabled && instances == 0).then(|| Finding {
+                    advice: Some(advice::about(NO_INSTANCES, address(gpu))),
+                    ..Finding::of(gpu, "MIG is on and has no instance", "MIG mode enabled, 0 instances")
                 })
             })
         },

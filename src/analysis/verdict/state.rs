@@ -1,8 +1,8 @@
 //! GPUs that are gone or do not answer.
 
-use super::rule::{Context, Finding, Rule, label, ok};
+use super::rule::{Context, Finding, Rule, address, label, ok};
 use super::{Area, Severity};
-use crate::analysis::xid;
+use crate::analysis::{advice, xid};
 use crate::model::{GpuState, SourceState, StuckCall};
 use crate::units::{Mono, format_age};
 use std::time::Duration;
@@ -140,7 +140,7 @@ fn recovery(context: &Context<'_>) -> Vec<Finding> {
     context.each(|gpu| {
         let action = ok(&context.live(gpu)?.recovery_action).filter(|action| *action != 0)?;
         let (name, _, advice) = xid::recovery(action);
-        let advice = advice.replace("nvidia-smi -r", &format!("nvidia-smi --gpu-reset -i {}", label(gpu)));
+        let advice = advice::about(advice, address(gpu));
         let fact = format!("the driver asks for: {name}");
         let evidence = format!("recovery action {action} (NVML field 230)");
         Some(Finding { advice: Some(advice), ..Finding::of(gpu, &fact, evidence) })

@@ -74,24 +74,56 @@ fn act(state: &mut State) -> Vec<Effect> {
 }
 
 /// Runs it through sudo: there the plan is shown and confirmed again, with root's eyes. Offered only where root's
-/// rights are all that is missing.
+/// rights are all that is missing. What takes the GPU away finds it free of this screen's collector: root's kgtop
+/// cannot tell this one to stop it.
 pub(super) fn through_sudo(state: &mut State) -> Vec<Effect> {
     let Overlay::Plan(view) = &state.overlay else { return Vec::new() };
     let (Some(plan), Some(host)) = (view.plan.as_ref().filter(|plan| plan.needs_only_root()), view.host())
     else {
         return Vec::new();
     };
+    if state.run().is_some_and(Run::is_running) {
+        state.notice = Some("another action runs: one at a time".into());
+        return Vec::new();
+    }
+    let takes_it_away = plan.change.takes_the_gpu_away();
     let mut words = vec![host.program.clone()];
     words.extend(plan.act_words());
     state.overlay = Overlay::None;
-    vec![Effect::Sudo(words)]
+    let mut effects = Vec::new();
+    if takes_it_away {
+        state.actions.held = true;
+        state.notice = Some("the collector leaves the GPU; sudo comes when it is gone".into());
+        effects.push(Effect::HoldCollector(true));
+    }
+    effects.push(Effect::Sudo(words));
+    effects
 }
 
-/// Copies the command: kgtop's own through sudo where only root's rights are missing, else the system's tool's.
+/// sudo came back: the collector may run again, and reads what is now.
+pub(in crate::app) fn sudo_ended(state: &mut State, text: String) -> Vec<Effect> {
+    state.notice = Some(text);
+    let mut effects = Vec::new();
+    if std::mem::take(&mut state.actions.held) {
+        effects.push(Effect::HoldCollector(false));
+    }
+    effects.push(Effect::ReadAgain);
+    effects
+}
+
+/// Copies the command: kgtop's own through sudo where only root's rights are missing, else the system's tool's. What
+/// is refused for anything else is not to be done with another tool either.
 pub(super) fn copy(state: &mut State) -> Vec<Effect> {
     let Overlay::Plan(view) = &state.overlay else { return Vec::new() };
     let (Some(plan), Some(host)) = (&view.plan, view.host()) else { return Vec::new() };
-    let line = if plan.needs_only_root() { plan.sudo_line(&host.program) } else { plan.command.clone() };
+    let line = if plan.needs_only_root() {
+        plan.sudo_line(&host.program)
+    } else if plan.is_allowed() {
+        plan.command.clone()
+    } else {
+        state.notice = Some("this is refused: its command is not copied".into());
+        return Vec::new();
+    };
     state.notice = Some(format!("copied: {line}"));
     vec![Effect::Copy(line)]
 }

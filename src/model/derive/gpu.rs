@@ -253,6 +253,11 @@ impl GpuFold {
             health: last.health.clone(),
             nvlinks: last.nvlinks.clone().map(Arc::new),
             mig: last.mig.clone().map(Arc::new),
+            process_list: match last.processes.as_ref().map(|group| &group.value) {
+                Some(Ok(_)) => Ok(()),
+                Some(Err(absence)) => Err(absence.clone()),
+                None => Err(Absence::NotRequested),
+            },
             rates: self.rates(last, now),
             throttle: Throttle { seconds: self.reasons.seconds(), observed: self.reasons.observed() },
             unattributed: Err(Absence::NotRequested),

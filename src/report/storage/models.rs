@@ -5,7 +5,7 @@ use crate::analysis::fit::words as fit;
 use crate::analysis::loading;
 use crate::model::{Absence, ModelStore, Snapshot, StoredModel, known};
 use crate::report::text::aligned;
-use crate::units::format_age;
+use crate::units::{format_age, printable};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ pub(super) fn models(out: &mut String, snapshot: &Snapshot) {
         });
     }
     for sentence in loading::sentences(snapshot, &snapshot.storage.loads) {
-        let _ = writeln!(out, "{}", clean(&sentence));
+        let _ = writeln!(out, "{}", printable(&sentence));
     }
     for place in &store.places {
         if let Err(absence) = &place.models {
-            let _ = writeln!(out, "{}: {absence}", clean(&place.path));
+            let _ = writeln!(out, "{}: {absence}", printable(&place.path));
         }
     }
     if !store.complete {
@@ -55,17 +55,17 @@ fn table(out: &mut String, snapshot: &Snapshot, store: &ModelStore) {
             .map(|load| load.usage.key.pid.to_string())
             .collect();
         rows.push(vec![
-            clean(&model.name),
+            printable(&model.name).into_owned(),
             cell(&shape.parameters.clone().map(fit::parameters)),
-            clean(&cell(&shape.data_type)),
+            printable(&cell(&shape.data_type)).into_owned(),
             model.size.to_string(),
             model.on_disk.to_string(),
             shape.geometry.context.map_or_else(|| "–".to_owned(), fit::grouped),
             read(snapshot, model),
             if pids.is_empty() { "–".to_owned() } else { pids.join(",") },
-            clean(&cell(&model.mount)),
+            printable(&cell(&model.mount)).into_owned(),
             model.store.title().to_owned(),
-            model.user.as_deref().map_or_else(|| "–".to_owned(), clean),
+            model.user.as_deref().map_or_else(|| "–".to_owned(), |user| printable(user).into_owned()),
         ]);
     }
     out.push('\n');
@@ -73,14 +73,14 @@ fn table(out: &mut String, snapshot: &Snapshot, store: &ModelStore) {
     for model in &store.models {
         // What lies there is no model, or a part of one.
         if let Err(Absence::Failed { text, .. }) = &model.shape.weights {
-            let _ = writeln!(out, "{}: {}", clean(&model.name), clean(text));
+            let _ = writeln!(out, "{}: {}", printable(&model.name), printable(text));
         }
     }
     for model in store.models.iter().filter(|model| model.unfinished.files > 0) {
         let _ = writeln!(
             out,
             "{}: {} unfinished downloads of {}",
-            clean(&model.name),
+            printable(&model.name).into_owned(),
             model.unfinished.files,
             model.unfinished.size
         );
@@ -95,9 +95,4 @@ fn read(snapshot: &Snapshot, model: &StoredModel) -> String {
             format!("{} ago", format_age(Duration::from_micros(age)))
         },
     )
-}
-
-/// A terminal that this is printed on must not be steered by the name of a file.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }

@@ -7,7 +7,7 @@ use crate::model::{
     Absence, Dataset, DiskRates, FileSystem, PoolView, Reading, ScanState, Snapshot, Storage, known,
 };
 use crate::report::text::aligned;
-use crate::units::{Bytes, BytesPerSecond, format_age};
+use crate::units::{Bytes, BytesPerSecond, format_age, printable_lines};
 use std::fmt::{Display, Write as _};
 
 /// `kgtop storage`: the tab as text; what cannot be asked first, what could be better last.
@@ -50,7 +50,7 @@ pub fn storage_text(snapshot: &Snapshot) -> String {
             let _ = writeln!(out, "    $ {command}");
         }
     }
-    out
+    printable_lines(&out).into_owned()
 }
 
 pub(super) fn cell<T: Display>(reading: &Reading<T>) -> String {

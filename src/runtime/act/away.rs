@@ -78,10 +78,14 @@ pub(super) fn carry_out(
         return Outcome::Refused { refusals: again.refusals };
     }
     let run = Run { place, clock, plan, address, before, smi, say };
-    audited(place, clock, plan, say, || {
-        say(Progress::Collector { wanted: false });
-        let outcome = run.everybody_off().map_or_else(|outcome| outcome, |()| run.go(&snapshots, uuid));
-        say(Progress::Collector { wanted: true });
+    let collector = |wanted| say(Progress::Collector { wanted });
+    let still = || {
+        collector(false);
+        run.everybody_off().inspect_err(|_refused| collector(true))
+    };
+    audited(place, clock, plan, say, still, || {
+        let outcome = run.go(&snapshots, uuid);
+        collector(true);
         outcome
     })
 }
@@ -217,31 +221,20 @@ impl Run<'_> {
     }
 
     fn reset(&self) -> Result<(), Failure> {
-        let advice = |said: &str| {
-            let way = if said.contains("In use by another client") || said.contains("being used by") {
-                "somebody opened the GPU meanwhile, perhaps a unit that started its daemon again: kgtop act reset \
-                 --dry-run names who has it now"
-            } else if said.contains("Not Supported") {
-                "this GPU, driver or platform has no reset: drain the machine and reboot it"
-            } else {
-                "see the kernel log; what is left is a reboot"
-            };
-            format!("the GPU was not reset and is as it was; {way}")
-        };
         for arguments in smi_arguments(self.address, &self.plan.change) {
             match self.smi.run(&arguments, self.say) {
                 Ok(said) if said.contains("was successfully reset") => {}
                 Ok(said) => {
                     let said = said.lines().next().unwrap_or("nothing").to_owned();
                     return Err(Failure {
-                        error: format!("nvidia-smi ended well and did not say that the GPU was reset; it said: {said}"),
-                        advice: "compare the GPU's health below with what it was; keep work off it until it is known"
-                            .to_owned(),
+                        error: format!(
+                            "nvidia-smi ended well and did not say that the GPU was reset; it said: {said}"
+                        ),
+                        advice: STATE_UNKNOWN.to_owned(),
                     });
                 }
                 Err(error) => {
-                    let error = error.to_string();
-                    return Err(Failure { advice: advice(&error), error });
+                    return Err(Failure { advice: after_failed_reset(&error), error: error.to_string() });
                 }
             }
         }
@@ -310,6 +303,32 @@ impl Run<'_> {
             true
         })
     }
+}
+
+/// After a reset of which nobody knows how far it went.
+const STATE_UNKNOWN: &str = "the state of the GPU is not known: keep work off it, compare its health now with what it \
+                             was, and see the kernel log; what is left is a reboot";
+
+/// How to go on after nvidia-smi failed. Only where it never began, or says that the driver refused, is the GPU known
+/// to be as it was.
+fn after_failed_reset(error: &SmiError) -> String {
+    let way = match error {
+        SmiError::NotStarted(_) | SmiError::Missing | SmiError::Untrusted(_) => "see why it does not start",
+        SmiError::Failed { said, .. }
+            if said.contains("In use by another client") || said.contains("being used by") =>
+        {
+            "somebody opened the GPU meanwhile, perhaps a unit that started its daemon again: kgtop act reset \
+             --dry-run names who has it now"
+        }
+        SmiError::Failed { said, .. } if said.contains("Not Supported") => {
+            "this GPU, driver or platform has no reset: drain the machine and reboot it"
+        }
+        SmiError::Failed { said, .. } if said.contains("Insufficient Permissions") => {
+            "root's rights are not enough here, as in a container or under a security module: do it from the host"
+        }
+        SmiError::Failed { .. } | SmiError::Followed(_) => return STATE_UNKNOWN.to_owned(),
+    };
+    format!("the GPU was not reset and is as it was; {way}")
 }
 
 /// Why a change of that kind could not be begun here, apart from what the plan itself knows.

@@ -3,8 +3,8 @@
 use super::audit::{Audit, AuditError};
 use super::lock::LockError;
 use super::{Place, away, host, lock, mig, process, setting};
-use crate::actions::{Change, Outcome, Plan, Progress, Refusal, RefusalKind, Target};
-use crate::units::Clock;
+use crate::actions::{Change, FitError, Outcome, Plan, Progress, Refusal, RefusalKind, Target};
+use crate::units::{Clock, Mono};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -61,34 +61,47 @@ pub(super) fn carry_out(place: &Place, clock: Clock, text: &str, say: Say<'_>) -
     }
 }
 
-/// Writes down what will be sent, sends it, writes down what came of it.
+/// Writes down what will be sent, sends it, writes down what came of it. Writing may have to wait, for a disk or for
+/// another kgtop: before the send it is looked at again whether the plan `still` holds.
 pub(super) fn audited(
     place: &Place,
     clock: Clock,
     plan: &Plan,
     say: Say<'_>,
+    still: impl FnOnce() -> Result<(), Outcome>,
     send: impl FnOnce() -> Outcome,
 ) -> Outcome {
     step(say, format!("writing to the audit log {}", place.audit.display()));
-    let opened = Audit::open(&place.audit).and_then(|mut audit| {
-        audit.write(clock, plan, None)?;
-        Ok(audit)
-    });
-    let mut audit = match opened {
-        Ok(audit) => Some(audit),
+    let audit = Audit::new(&place.audit);
+    let written = watched(say, clock, "the audit log", || audit.write(clock, plan, None));
+    let is_written = match written {
+        Ok(()) => true,
         Err(error) if may_go_unaudited(plan, &error) => {
             step(say, error.to_string());
-            None
+            false
         }
         Err(error) => return refused(RefusalKind::Unaudited, error),
     };
-    let outcome = send();
-    if let Some(audit) = &mut audit
-        && let Err(error) = audit.write(clock, plan, Some(&outcome))
+    let outcome = match young(plan, clock).and_then(|()| still()) {
+        Ok(()) => send(),
+        Err(outcome) => outcome,
+    };
+    if is_written
+        && let Err(error) = watched(say, clock, "the audit log", || audit.write(clock, plan, Some(&outcome)))
     {
         step(say, error.to_string());
     }
     outcome
+}
+
+/// Refuses a plan that has grown old.
+pub(super) fn young(plan: &Plan, clock: Clock) -> Result<(), Outcome> {
+    let now = (clock.mono)();
+    if !plan.is_stale(now) {
+        return Ok(());
+    }
+    let seconds = now.since(Mono(plan.made_at)).as_secs();
+    Err(refused(RefusalKind::Outdated, FitError::Stale { seconds }))
 }
 
 /// A full disk alone does not keep small things from being done: one of them may be what makes room.
@@ -111,4 +124,86 @@ pub(super) fn watched<T>(say: Say<'_>, clock: Clock, what: &str, body: impl FnOn
         drop(done);
         answer
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::actions::{GpuFacts, HostFacts, plan_gpu};
+    use crate::model::{GpuInfo, Health};
+    use crate::sources::root::Root;
+    use crate::units::{Wall, Watts};
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    /// A clock that stands still.
+    pub(in crate::runtime::act) fn clock() -> Clock {
+        Clock { mono: || Mono(1_000_000), wall: || Wall(0) }
+    }
+
+    /// A plan of that moment.
+    pub(in crate::runtime::act) fn plan() -> Plan {
+        let info = GpuInfo {
+            uuid: Ok("GPU-1".into()),
+            pci_bus_id: Ok("0000:41:00.0".into()),
+            min_power_limit: Ok(Watts(200.0)),
+            max_power_limit: Ok(Watts(700.0)),
+            ..GpuInfo::default()
+        };
+        let health = Health { power_limit_set: Ok(Watts(700.0)), ..Health::default() };
+        let facts = GpuFacts::of_readings(&info, None, Some(&health)).with_list(&Ok(Vec::new()));
+        let host = HostFacts {
+            hostname: "node".into(),
+            boot_id: "boot-1".into(),
+            is_root: true,
+            program: String::new(),
+            pids_visible: true,
+            in_container: false,
+            proc_partial: None,
+            drm_loaded: false,
+            fabric_manager: None,
+            open_by: None,
+        };
+        plan_gpu(&facts, &host, Change::PowerLimit { milliwatts: 250_000 }, Mono(1_000_000))
+    }
+
+    fn place(directory: &Path) -> Place {
+        Place {
+            root: Root::Live,
+            audit: directory.join("audit.jsonl"),
+            audits: Vec::new(),
+            locks: directory.to_owned(),
+            library: None,
+            collector: Vec::new(),
+            last_resort: false,
+        }
+    }
+
+    /// What came of it, and whether it was sent.
+    fn outcome(place: &Place, clock: Clock, still: impl FnOnce() -> Result<(), Outcome>) -> (Outcome, bool) {
+        let sent = AtomicBool::new(false);
+        let outcome = audited(place, clock, &plan(), &|_progress| {}, still, || {
+            sent.store(true, Ordering::SeqCst);
+            Outcome::Done { verified: "sent".to_owned() }
+        });
+        (outcome, sent.into_inner())
+    }
+
+    #[test]
+    fn a_plan_that_grew_old_or_was_overtaken_while_it_was_written_down_is_not_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = place(directory.path());
+        assert!(outcome(&place, clock(), || Ok(())).1);
+        let (overtaken, sent) = outcome(&place, clock(), || Err(refused(RefusalKind::Held, "python came")));
+        assert!(!sent && overtaken.text().contains("python came"), "{overtaken:?}");
+        // Each look at this clock is four seconds later than the one before.
+        static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+        let slow = Clock { mono: || Mono(NOW.fetch_add(4_000_000, Ordering::SeqCst)), wall: || Wall(0) };
+        NOW.store(5_000_000, Ordering::SeqCst);
+        let (old, sent) = outcome(&place, slow, || Ok(()));
+        assert!(!sent && old.text().contains("after 10 s it must be made anew"), "{old:?}");
+        // What came of it is written down as well.
+        let text = std::fs::read_to_string(&place.audit).unwrap();
+        assert_eq!(text.lines().filter(|line| line.contains("\"phase\":\"after\"")).count(), 3, "{text}");
+    }
 }

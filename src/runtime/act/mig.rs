@@ -12,6 +12,10 @@ use crate::model::{Absence, Reading};
 use crate::sources::nvml::Caller;
 use crate::units::Clock;
 use std::path::Path;
+use std::time::Duration;
+
+/// What was read no longer ago than this is not read again before the send.
+const JUST_READ: Duration = Duration::from_secs(1);
 
 /// Profiles of which instances can be made of the GPU of that UUID, from a driver library that this process loads.
 pub(super) fn offered(library: Option<&Path>, clock: Clock, uuid: &str) -> Reading<Vec<MigProfile>> {
@@ -58,14 +62,25 @@ pub(super) fn carry_out(
         before.mig_offered =
             watched(say, clock, "the driver to answer", || offered(place.library.as_deref(), clock, uuid));
     }
-    if let Err(error) = plan.fits(&Fit { now: (clock.mono)(), host, gpu: Some(&before) }) {
-        return refused(RefusalKind::Outdated, error);
+    if let Err(outcome) = fitting(plan, host, &before, clock) {
+        return outcome;
     }
-    let again = plan_gpu(&before, host, plan.change.clone(), (clock.mono)());
-    if !again.is_allowed() {
-        return Outcome::Refused { refusals: again.refusals };
-    }
-    audited(place, clock, plan, say, || {
+    let read_at = (clock.mono)();
+    let still = || {
+        // A look takes a collector of its own: what was just read is not read again.
+        if (clock.mono)().since(read_at) < JUST_READ {
+            return Ok(());
+        }
+        match look() {
+            Ok(Some(mut facts)) => {
+                facts.mig_offered = before.mig_offered.clone();
+                fitting(plan, host, &facts, clock)
+            }
+            Ok(None) => Err(refused(RefusalKind::Lost, format!("the driver has no GPU {uuid} any more"))),
+            Err(error) => Err(refused(RefusalKind::Unread, error)),
+        }
+    };
+    audited(place, clock, plan, say, still, || {
         let mut sent = Ok(());
         for arguments in smi_arguments(address, &plan.change) {
             sent = smi.run(&arguments, say).map(|_said| ());
@@ -86,6 +101,14 @@ pub(super) fn carry_out(
             now => not_as_wanted(now, &plan.change),
         }
     })
+}
+
+/// Whether the plan fits the GPU as it is, and would be made again.
+fn fitting(plan: &Plan, host: &HostFacts, gpu: &GpuFacts, clock: Clock) -> Result<(), Outcome> {
+    let now = (clock.mono)();
+    plan.fits(&Fit { now, host, gpu: Some(gpu) }).map_err(|error| refused(RefusalKind::Outdated, error))?;
+    let again = plan_gpu(gpu, host, plan.change.clone(), now);
+    if again.is_allowed() { Ok(()) } else { Err(Outcome::Refused { refusals: again.refusals }) }
 }
 
 /// Whether there are as many more, or fewer, as was wanted.

@@ -31,20 +31,27 @@ pub(super) fn carry_out(
         Ok(None) => return refused(RefusalKind::Lost, format!("the driver has no GPU {uuid} (any more)")),
         Err(error) => return refused(RefusalKind::Unread, error),
     };
-    let facts = watched(say, clock, "the GPU to answer", || read(&mut device, &caller));
-    if let Err(error) = plan.fits(&Fit { now: (clock.mono)(), host, gpu: Some(&facts) }) {
-        return refused(RefusalKind::Outdated, error);
-    }
-    let again = plan_gpu(&facts, host, plan.change.clone(), (clock.mono)());
-    if !again.is_allowed() {
-        return Outcome::Refused { refusals: again.refusals };
-    }
+    let look = |device: &mut Device| -> Result<Plan, Outcome> {
+        let facts = watched(say, clock, "the GPU to answer", || read(device, &caller));
+        if let Err(error) = plan.fits(&Fit { now: (clock.mono)(), host, gpu: Some(&facts) }) {
+            return Err(refused(RefusalKind::Outdated, error));
+        }
+        let again = plan_gpu(&facts, host, plan.change.clone(), (clock.mono)());
+        if again.is_allowed() { Ok(again) } else { Err(Outcome::Refused { refusals: again.refusals }) }
+    };
+    let again = match look(&mut device) {
+        Ok(again) => again,
+        Err(outcome) => return outcome,
+    };
     if again.already {
         return Outcome::Done {
             verified: format!("it was {} already; nothing was sent", plan.change.wanted()),
         };
     }
-    audited(place, clock, plan, say, || {
+    let device = std::cell::RefCell::new(device);
+    let still = || look(&mut device.borrow_mut()).map(drop);
+    audited(place, clock, plan, say, still, || {
+        let mut device = device.borrow_mut();
         step(say, format!("setting the {} to {}", plan.change.setting(), plan.change.wanted()));
         let sent = watched(say, clock, "the driver to take it", || device.set(&caller, setting));
         step(say, "reading it back");

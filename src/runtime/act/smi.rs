@@ -40,9 +40,12 @@ pub(super) enum SmiError {
     /// Somebody else could have written it.
     #[error("{}: as root kgtop runs no program that others can write", .0.display())]
     Untrusted(PathBuf),
-    /// It cannot be started, or not be waited for.
-    #[error("nvidia-smi could not be run: {0}")]
-    Run(#[from] std::io::Error),
+    /// It cannot be started.
+    #[error("nvidia-smi could not be started: {0}")]
+    NotStarted(std::io::Error),
+    /// It was started, and how it ended is not known.
+    #[error("nvidia-smi was started, and could not be followed to its end: {0}")]
+    Followed(std::io::Error),
     /// It failed.
     #[error("nvidia-smi: {said} ({status})")]
     Failed {
@@ -77,9 +80,16 @@ impl Smi {
     pub(super) fn run(&self, arguments: &[String], say: Say<'_>) -> Result<String, SmiError> {
         let line = format!("nvidia-smi {}", arguments.join(" "));
         step(say, line.clone());
-        let output: File =
-            memfd_create("nvidia-smi", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?.into();
-        let mut child = Command::new(&self.path)
+        let (mut child, output) = self.start(arguments).map_err(SmiError::NotStarted)?;
+        let ended = self.wait(&mut child, &line, say).and_then(|status| Ok((status, read_back(output)?)));
+        let (status, text) = ended.map_err(SmiError::Followed)?;
+        if status.success() { Ok(text) } else { Err(SmiError::Failed { status, said: reason(&text) }) }
+    }
+
+    /// Starts it; gives where it writes to.
+    fn start(&self, arguments: &[String]) -> std::io::Result<(Child, File)> {
+        let output: File = memfd_create("nvidia-smi", MemfdFlags::CLOEXEC)?.into();
+        let child = Command::new(&self.path)
             .args(arguments)
             .env_clear()
             .env("PATH", SYSTEM_PATH)
@@ -90,9 +100,7 @@ impl Smi {
             .stderr(output.try_clone()?)
             .process_group(0)
             .spawn()?;
-        let status = self.wait(&mut child, &line, say)?;
-        let text = read_back(output)?;
-        if status.success() { Ok(text) } else { Err(SmiError::Failed { status, said: reason(&text) }) }
+        Ok((child, output))
     }
 
     /// Waits; says what is waited for, how long already, and in which state the process is.

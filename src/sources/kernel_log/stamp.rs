@@ -32,6 +32,7 @@ pub(super) fn split(line: &[u8]) -> Split<'_> {
         split.priority = Some(number);
         split.text = rest;
     }
+    facility_and_level(&mut split);
     match split.text.first() {
         Some(b'[') => bracket(&mut split),
         Some(digit) if digit.is_ascii_digit() && !record(&mut split) => iso(&mut split),
@@ -42,6 +43,48 @@ pub(super) fn split(line: &[u8]) -> Split<'_> {
     split
 }
 
+/// `kern  :err   : `, as `dmesg --decode` prints it (util-linux, `dmesg.c`): names padded to six columns.
+fn facility_and_level(split: &mut Split<'_>) {
+    const FACILITIES: [&[u8]; 13] = [
+        b"kern",
+        b"user",
+        b"mail",
+        b"daemon",
+        b"auth",
+        b"syslog",
+        b"lpr",
+        b"news",
+        b"uucp",
+        b"cron",
+        b"authpriv",
+        b"ftp",
+        b"local",
+    ];
+    const LEVELS: [(&[u8], &[u8]); 8] = [
+        (b"emerg", b"0"),
+        (b"alert", b"1"),
+        (b"crit", b"2"),
+        (b"err", b"3"),
+        (b"warn", b"4"),
+        (b"notice", b"5"),
+        (b"info", b"6"),
+        (b"debug", b"7"),
+    ];
+    let Some((facility, rest)) = cut(split.text, b':', 10) else { return };
+    let Some((level, rest)) = cut(rest, b':', 10) else { return };
+    let Some(rest) = rest.strip_prefix(b" ") else { return };
+    let facility = facility.trim_ascii_end();
+    let known = FACILITIES
+        .iter()
+        .any(|known| facility.strip_prefix(*known).is_some_and(|rest| rest.iter().all(u8::is_ascii_digit)));
+    let level = LEVELS.iter().find(|(name, _)| *name == level.trim_ascii_end());
+    if let (true, Some((_, number))) = (known, level) {
+        split.priority = Some(number);
+        split.user_space = facility != b"kern";
+        split.text = rest;
+    }
+}
+
 /// `[ 1234.567890] text`, `[Tue Nov 24 04:45:11 2026] text`; the caller's id of some kernels in a second bracket.
 fn bracket(split: &mut Split<'_>) {
     let Some((inside, rest)) = split.text.strip_prefix(b"[").and_then(|rest| cut(rest, b']', 40)) else {
@@ -50,8 +93,14 @@ fn bracket(split: &mut Split<'_>) {
     let inside = inside.trim_ascii();
     let number = inside.contains(&b'.') && inside.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     let day = inside.first().is_some_and(u8::is_ascii_uppercase) && contains(inside, b":");
+    // `dmesg --human`: seconds since the line before, which are no time of their own.
+    let since = inside.strip_prefix(b"+").is_some_and(|rest| {
+        rest.contains(&b'.') && rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    });
     if number {
         split.mono = Some(inside);
+    } else if since {
+        // The message is what counts.
     } else if day {
         split.wall = Some(inside);
     } else {
@@ -289,6 +338,12 @@ mod tests {
             "Tue 2026-11-24 04:45:11 UTC rig-07 kernel: NVRM: hello",
             "[ 1234.567890] rig-07 kernel: NVRM: hello",
             "4,1234,1234567890,-;NVRM: hello",
+            "[  +0.000003] NVRM: hello",
+            "[Nov24 10:00] NVRM: hello",
+            "kern  :err   : [ 1234.567890] NVRM: hello",
+            "kern  :warn  : [Tue Nov 24 04:45:11 2026] NVRM: hello",
+            "kern  :info  : [  +0.000003] NVRM: hello",
+            "kern  :debug : NVRM: hello",
             "NVRM: hello",
         ] {
             assert_eq!(text(line), ("NVRM: hello".to_owned(), false), "{line}");
@@ -301,8 +356,19 @@ mod tests {
             "Nov 24 04:45:11 rig-07 trainer[512]: NVRM: hello",
             "2026-11-24T04:45:11+00:00 rig-07 logger: NVRM: hello",
             "[ 1234.567890] rig-07 trainer[512]: NVRM: hello",
+            "user  :notice: [ 1234.567890] NVRM: hello",
+            "local0:info  : [ 1234.567890] NVRM: hello",
         ] {
             assert_eq!(text(line), ("NVRM: hello".to_owned(), true), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_level_by_its_name_is_a_priority() {
+        assert_eq!(split(b"kern  :crit  : [    1.000000] text").priority, Some(&b"2"[..]));
+        for other in ["kern  :loud  : [ 1.0] text", "nvme nvme0: err: text", "kern:err:text"] {
+            let split = split(other.as_bytes());
+            assert_eq!((split.priority, split.text), (None, other.as_bytes()), "{other}");
         }
     }
 

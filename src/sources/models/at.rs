@@ -2,11 +2,12 @@
 
 use super::cache::HeaderCache;
 use super::config_json::{CONFIG_LIMIT, read_config};
-use super::describe::describe;
-use super::folder;
+use super::describe::{describe, describe_part};
 use super::found::{Found, format_of};
 use super::mounts::Mounts;
+use super::plain::{plain, plain_path};
 use super::tree::Tree;
+use super::{folder, parts};
 use crate::model::ModelShape;
 use crate::sources::root::{FileKind, Root};
 use std::cell::Cell;
@@ -45,9 +46,9 @@ pub fn model_at(root: &Root, path: &str) -> Result<(String, ModelShape), String>
     }
     match all.as_slice() {
         [] => Err(format!("{path}: no .gguf or .safetensors files below it")),
-        [found] => shape(&tree, found).map(|shape| (found.name.clone(), shape)),
+        [found] => shape(&tree, found).map(|shape| (plain(&found.name), shape)),
         several => {
-            let names: Vec<&str> = several.iter().map(|found| found.path.as_str()).take(8).collect();
+            let names: Vec<String> = several.iter().map(|found| plain_path(&found.path)).take(8).collect();
             Err(format!("{path}: {} models; name one of them: {}", several.len(), names.join(", ")))
         }
     }
@@ -57,7 +58,11 @@ fn shape(tree: &Tree<'_>, found: &Found) -> Result<ModelShape, String> {
     let cache = HeaderCache::default();
     let mut headers = Vec::new();
     for file in &found.weights {
-        headers.push(cache.header(tree, file, 1).map_err(|problem| format!("{}: {problem}", file.path))?);
+        headers.push(
+            cache
+                .header(tree, file, 1)
+                .map_err(|problem| format!("{}: {problem}", plain_path(&file.path)))?,
+        );
     }
     let config = match &found.config {
         Some(path) => {
@@ -66,5 +71,9 @@ fn shape(tree: &Tree<'_>, found: &Found) -> Result<ModelShape, String> {
         }
         None => None,
     };
-    Ok(describe(&headers, config.as_ref()))
+    let here = found.weights.len() as u64;
+    Ok(match parts::expected(tree, found, &headers).map_err(|problem| plain_path(&problem))? {
+        Some(all) => describe_part(&headers, config.as_ref(), &parts::in_part(here, all)),
+        None => describe(&headers, config.as_ref()),
+    })
 }

@@ -1,7 +1,8 @@
 //! The `config.json` beside a model's weights, as transformers writes it.
 
 use super::HeaderError;
-use crate::model::{Absence, Geometry, KvCache, Reading};
+use super::plain::{failed, plain};
+use crate::model::{Geometry, KvCache, Reading};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -64,10 +65,13 @@ pub fn read_config(text: &[u8]) -> Result<ModelConfig, HeaderError> {
     let name = outer.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
     let quantisation = outer.get("quantization_config").and_then(Value::as_object);
     Ok(ModelConfig {
-        architecture: name.or_else(|| fields.text("model_type")).map(Into::into),
+        architecture: name.or_else(|| fields.text("model_type")).map(|name| plain(name).into()),
         geometry: fields.geometry(),
         kv: fields.kv(),
-        method: quantisation.and_then(|all| all.get("quant_method")).and_then(Value::as_str).map(Into::into),
+        method: quantisation
+            .and_then(|all| all.get("quant_method"))
+            .and_then(Value::as_str)
+            .map(|method| plain(method).into()),
         bits: quantisation.and_then(bits),
     })
 }
@@ -126,7 +130,7 @@ impl Fields<'_> {
 
     fn kv(&self) -> Reading<KvCache> {
         let kind = self.text("model_type").unwrap_or("this architecture");
-        let refuse = |why: &str| Err(Absence::failed(0, format!("{kind}: {why}")));
+        let refuse = |why: &str| Err(failed(format!("{kind}: {why}")));
         if RECURRENT.contains(&kind) {
             return refuse("layers with a recurrent state are not computed");
         }
@@ -136,7 +140,7 @@ impl Fields<'_> {
         if self.get("is_encoder_decoder").and_then(Value::as_bool) == Some(true) {
             return refuse("a cache of encoder and decoder is not computed");
         }
-        let missing = || Absence::failed(0, format!("{kind}: config.json lacks the numbers of the cache"));
+        let missing = || failed(format!("{kind}: config.json lacks the numbers of the cache"));
         let geometry = self.geometry();
         let layers = geometry.layers.filter(|layers| *layers <= LAYERS_AT_MOST).ok_or_else(missing)?;
         if let Some(rank) = self.number(&["kv_lora_rank"]) {
@@ -171,7 +175,7 @@ impl Fields<'_> {
             let names = || types.iter().filter_map(Value::as_str);
             let known = ["full_attention", "sliding_attention", "chunked_attention"];
             if let Some(other) = names().find(|name| !known.contains(name)) {
-                return Err(Absence::failed(0, format!("{kind}: layers of {other} are not computed")));
+                return Err(failed(format!("{kind}: layers of {other} are not computed")));
             }
             let sliding = names().filter(|name| *name != "full_attention").count() as u64;
             let window = self.number(&["sliding_window", "attention_chunk_size"]);

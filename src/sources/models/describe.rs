@@ -30,6 +30,22 @@ pub fn describe(headers: &[Arc<ModelHeader>], config: Option<&ModelConfig>) -> M
     }
 }
 
+/// The same of a model of which some files are missing: what only all of them give is absent for that reason.
+pub(super) fn describe_part(
+    headers: &[Arc<ModelHeader>],
+    config: Option<&ModelConfig>,
+    reason: &Absence,
+) -> ModelShape {
+    let mut shape = describe(headers, config);
+    shape.parameters = Err(reason.clone());
+    shape.weights = Err(reason.clone());
+    // A config.json and each file of a GGUF give the cache of all layers.
+    if config.is_none() && headers.iter().all(|header| header.architecture.is_none()) {
+        shape.kv = Err(reason.clone());
+    }
+    shape
+}
+
 fn data_type(headers: &[Arc<ModelHeader>], config: Option<&ModelConfig>) -> Reading<Arc<str>> {
     if let Some(quantisation) = headers.iter().find_map(|header| header.quantisation) {
         return Ok(quantisation.into());

@@ -1,6 +1,7 @@
 //! A folder of GGUF and safetensors files, and of folders of them.
 
 use super::found::{Found, Once, WeightFile, format_of, stem};
+use super::parts::INDEX_END;
 use super::tree::Tree;
 use crate::model::{ModelFormat, Reading};
 use crate::sources::root::FileKind;
@@ -29,14 +30,17 @@ fn walk(
     take: &mut dyn FnMut(Found),
 ) -> Reading<()> {
     let mut by_model: BTreeMap<(bool, String), Vec<WeightFile>> = BTreeMap::new();
-    let (mut config, mut index) = (None, false);
+    let (mut config, mut indexes) = (None, Vec::new());
     let mut folders = Vec::new();
     for name in tree.list(folder)? {
         if name.starts_with('.') {
             continue;
         }
         let path = format!("{folder}/{name}");
-        index |= name.ends_with(".safetensors.index.json");
+        if name.ends_with(INDEX_END) {
+            indexes.push(path);
+            continue;
+        }
         if name == "config.json" {
             config = Some(path);
             continue;
@@ -52,7 +56,7 @@ fn walk(
             _ => {}
         }
     }
-    hand_over(folder, config, index, by_model, take);
+    hand_over(folder, config, indexes, by_model, take);
     for below in folders {
         // A folder that cannot be read costs itself alone.
         let _unreadable = walk(tree, &below, depth - 1, seen, take);
@@ -64,15 +68,16 @@ fn walk(
 fn hand_over(
     folder: &str,
     config: Option<String>,
-    index: bool,
+    indexes: Vec<String>,
     by_model: BTreeMap<(bool, String), Vec<WeightFile>>,
     take: &mut dyn FnMut(Found),
 ) {
-    let one = config.is_some() || index;
+    let one = config.is_some() || !indexes.is_empty();
     let mut whole = Found {
         name: folder.rsplit('/').next().unwrap_or(folder).to_owned(),
         path: folder.to_owned(),
         config,
+        indexes,
         ..Found::default()
     };
     for ((gguf, name), files) in by_model {

@@ -22,6 +22,10 @@ pub(super) struct Found {
     pub(super) path: String,
     pub(super) weights: Vec<WeightFile>,
     pub(super) config: Option<String>,
+    /// Indexes of models in parts, beside the weights.
+    pub(super) indexes: Vec<String>,
+    /// Files of weights that a manifest names; 0 without one.
+    pub(super) named_elsewhere: u64,
     pub(super) size: u64,
     pub(super) on_disk: u64,
     pub(super) unreferenced: u64,
@@ -60,12 +64,22 @@ pub(super) fn format_of(path: &str) -> Option<ModelFormat> {
 /// Name of a model by the name of its file: without its end, and without `-00001-of-00004`.
 pub(super) fn stem(name: &str) -> &str {
     let stem = name.strip_suffix(".gguf").or_else(|| name.strip_suffix(".safetensors")).unwrap_or(name);
-    let part = stem.rsplit_once("-of-").filter(|(_, count)| count.bytes().all(|byte| byte.is_ascii_digit()));
-    let Some((before, _)) = part else { return stem };
-    match before.rsplit_once('-') {
-        Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => stem,
-    }
+    in_part(stem).map_or(stem, |(name, ..)| name)
+}
+
+/// What stands before the number of a part, its number and the number of all parts, of a path that ends with
+/// `-00001-of-00004.gguf`.
+pub(super) fn part_of(path: &str) -> Option<(&str, u64, u64)> {
+    let stem = path.strip_suffix(".gguf").or_else(|| path.strip_suffix(".safetensors"))?;
+    let (before, number, count) = in_part(stem)?;
+    Some((before, number.parse().ok()?, count.parse().ok()?))
+}
+
+fn in_part(stem: &str) -> Option<(&str, &str, &str)> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (before, count) = stem.rsplit_once("-of-").filter(|(_, count)| digits(count))?;
+    let (name, number) = before.rsplit_once('-').filter(|(_, number)| digits(number))?;
+    Some((name, number, count))
 }
 
 /// A file of weights at a path, if it is a regular file.
@@ -102,6 +116,11 @@ mod tests {
             ("-1-of-2.gguf", ""),
         ] {
             assert_eq!(stem(name), expected, "{name}");
+        }
+        assert_eq!(part_of("/a/model-00002-of-00004.safetensors"), Some(("/a/model", 2, 4)));
+        assert_eq!(part_of("/a/model-1-of-61.gguf"), Some(("/a/model", 1, 61)));
+        for whole in ["/a/x-of-2.gguf", "/a/m--of-.gguf", "/a/sha256-00-of-11", "/a/model.gguf"] {
+            assert_eq!(part_of(whole), None, "{whole}");
         }
     }
 }

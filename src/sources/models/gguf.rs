@@ -2,19 +2,47 @@
 //! middle of it: they are skipped as they stream by.
 
 use super::HeaderError;
+use super::plain::{failed, plain};
 use super::types;
-use crate::model::{Absence, Geometry, KvCache, ModelHeader, Reading};
+use crate::model::{Geometry, KvCache, ModelHeader, Reading};
 use crate::units::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 /// Headers measure 5 to 8 MB with a vocabulary of 128 thousand tokens.
-const HEADER_AT_MOST: u64 = 256 << 20;
+const HEADER_AT_MOST: u64 = 64 << 20;
+/// Headers have some dozen keys and up to some thousand tensors.
+const ENTRIES_AT_MOST: u64 = 65_536;
 /// Keys and the texts that are kept; a chat template is longer and is skipped.
 const TEXT_AT_MOST: u64 = 4_096;
 /// Layers in an array of one value per layer; vocabularies are longer and are skipped.
 const ARRAY_AT_MOST: u64 = 1_024;
+/// Keys of the file that are used.
+const GENERAL: [&str; 4] = ["general.architecture", "general.name", "general.file_type", "split.count"];
+/// Keys that are used, each behind the name of the architecture.
+const OF_ARCHITECTURE: [&str; 18] = [
+    "block_count",
+    "embedding_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.kv_lora_rank",
+    "attention.sliding_window",
+    "attention.sliding_window_pattern",
+    "rope.dimension_count",
+    "expert_feed_forward_length",
+    "feed_forward_length",
+    "vocab_size",
+    "context_length",
+    "expert_count",
+    "expert_used_count",
+    "ssm.state_size",
+    "wkv.head_size",
+];
+/// Values that are kept. A model has those of one architecture; the name of it may stand behind them.
+const KEPT_AT_MOST: usize = 256;
 /// `GGML_MAX_DIMS`.
 const DIMENSIONS_AT_MOST: u32 = 4;
 /// Layers with sliding attention, where the header gives the window and no pattern: every so many layers one keeps
@@ -44,13 +72,28 @@ pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
         return Err(invalid(format!("version {version}; 2 and 3 are known")));
     }
     let tensors = stream.u64()?;
+    let keys = stream.u64()?;
+    if tensors > ENTRIES_AT_MOST || keys > ENTRIES_AT_MOST {
+        return Err(invalid(format!(
+            "{keys} keys and {tensors} tensors; no model has more than {ENTRIES_AT_MOST}"
+        )));
+    }
     let mut values = HashMap::new();
-    for _ in 0..stream.u64()? {
+    for _ in 0..keys {
         let key = stream.text()?.ok_or_else(|| invalid("a key of more than 4096 bytes"))?;
         let kind = stream.u32()?;
+        if !is_used(&key) {
+            stream.skip_value(kind)?;
+            continue;
+        }
         let value = stream.value(kind)?;
         if !matches!(value, Value::Other) {
             values.insert(key, value);
+        }
+        if values.len() > KEPT_AT_MOST {
+            return Err(invalid(format!(
+                "the numbers of more architectures than one, in over {KEPT_AT_MOST} keys"
+            )));
         }
     }
     let (mut elements, mut weights, mut types) = (0_u64, 0_u64, BTreeMap::new());
@@ -65,7 +108,7 @@ pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
     let architecture = facts.text("general.architecture");
     let prefix = architecture.as_deref().unwrap_or_default();
     Ok(ModelHeader {
-        name: facts.text("general.name"),
+        name: facts.text("general.name").map(|name| plain(&name).into()),
         quantisation: facts.number("general.file_type").and_then(types::file_type),
         tensors,
         elements,
@@ -77,12 +120,17 @@ pub fn read_gguf(file: impl Read) -> Result<ModelHeader, HeaderError> {
         kv: facts.kv(prefix),
         geometry: facts.geometry(prefix),
         split: facts.number("split.count").filter(|count| *count > 0),
-        architecture,
+        architecture: architecture.map(|name| plain(&name).into()),
     })
 }
 
 fn invalid(message: impl Into<String>) -> HeaderError {
     HeaderError::Invalid { format: "GGUF", message: message.into() }
+}
+
+fn is_used(key: &str) -> bool {
+    let of_architecture = || key.split_once('.').is_some_and(|(_, rest)| OF_ARCHITECTURE.contains(&rest));
+    GENERAL.contains(&key) || of_architecture()
 }
 
 struct Facts(HashMap<Arc<str>, Value>);
@@ -114,12 +162,9 @@ impl Facts {
     fn kv(&self, architecture: &str) -> Reading<KvCache> {
         let number = |key: &str| self.number(&format!("{architecture}.{key}"));
         if number("ssm.state_size").is_some() || number("wkv.head_size").is_some() {
-            return Err(Absence::failed(
-                0,
-                format!("{architecture}: layers with a recurrent state are not computed"),
-            ));
+            return Err(failed(format!("{architecture}: layers with a recurrent state are not computed")));
         }
-        let missing = || Absence::failed(0, format!("{architecture}: no layer or head counts in the header"));
+        let missing = || failed(format!("{architecture}: no layer or head counts in the header"));
         let layers = number("block_count").ok_or_else(missing)?;
         if let Some(rank) = number("attention.kv_lora_rank") {
             // llama.cpp keeps the latent and the rotated part of the key, once for all heads.
@@ -136,10 +181,7 @@ impl Facts {
         let of_layer: Box<dyn Fn(u64) -> u64> = match per_layer {
             Some(Value::Numbers(list)) => {
                 if list.contains(&0) {
-                    return Err(Absence::failed(
-                        0,
-                        format!("{architecture}: layers without attention are not computed"),
-                    ));
+                    return Err(failed(format!("{architecture}: layers without attention are not computed")));
                 }
                 if list.len() as u64 != layers {
                     return Err(missing());
@@ -155,7 +197,7 @@ impl Facts {
             }
         };
         if layers > ARRAY_AT_MOST {
-            return Err(Absence::failed(0, format!("{architecture}: {layers} layers")));
+            return Err(failed(format!("{architecture}: {layers} layers")));
         }
         let window = number("attention.sliding_window").filter(|window| *window > 0);
         let mut cache = KvCache::full(0, u64::MAX);
@@ -237,6 +279,33 @@ impl<R: Read> Stream<R> {
             .map(|number| if kind == 6 || kind == 12 { Value::Other } else { Value::Number(number) })
     }
 
+    /// The same of a value that is not used: nothing of it is kept.
+    fn skip_value(&mut self, kind: u32) -> Result<(), HeaderError> {
+        match kind {
+            8 => {
+                let length = self.u64()?;
+                self.skip(length)
+            }
+            9 => {
+                let (kind, length) = (self.u32()?, self.u64()?);
+                self.skip_array(kind, length)
+            }
+            _ => self.skip(size_of(kind)?),
+        }
+    }
+
+    fn skip_array(&mut self, kind: u32, length: u64) -> Result<(), HeaderError> {
+        if kind == 8 {
+            for _ in 0..length {
+                let text = self.u64()?;
+                self.skip(text)?;
+            }
+            return Ok(());
+        }
+        let bytes = length.checked_mul(size_of(kind)?);
+        self.skip(bytes.ok_or_else(|| invalid("an array longer than any file"))?)
+    }
+
     fn number(&mut self, size: u64) -> Result<u64, HeaderError> {
         Ok(match size {
             1 => u64::from(u8::from_le_bytes(self.bytes()?)),
@@ -248,18 +317,10 @@ impl<R: Read> Stream<R> {
 
     fn array(&mut self) -> Result<Value, HeaderError> {
         let (kind, length) = (self.u32()?, self.u64()?);
-        if kind == 8 {
-            for _ in 0..length {
-                let text = self.u64()?;
-                self.skip(text)?;
-            }
-            return Ok(Value::Other);
+        if kind == 8 || length > ARRAY_AT_MOST {
+            return self.skip_array(kind, length).map(|()| Value::Other);
         }
         let size = size_of(kind)?;
-        if length > ARRAY_AT_MOST {
-            self.skip(length.checked_mul(size).ok_or_else(|| invalid("an array longer than any file"))?)?;
-            return Ok(Value::Other);
-        }
         (0..length).map(|_| self.number(size)).collect::<Result<_, _>>().map(Value::Numbers)
     }
 

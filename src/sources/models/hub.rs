@@ -2,6 +2,7 @@
 //! blobs that several snapshots share.
 
 use super::found::{Found, Once, WeightFile, add_unfinished, format_of, stem};
+use super::parts::INDEX_END;
 use super::tree::Tree;
 use crate::model::{ModelFormat, Reading};
 use crate::sources::root::FileKind;
@@ -55,7 +56,13 @@ fn models(tree: &Tree<'_>, path: &str, name: &str) -> Vec<Found> {
     let top = |file: &WeightFile| file.path.strip_prefix(&base).is_some_and(|rest| !rest.contains('/'));
     whole.config =
         files.iter().find(|file| top(file) && file.path.ends_with("/config.json")).map(|f| f.path.clone());
-    split(whole, weights(files, &top))
+    let indexes: Vec<WeightFile> =
+        files.iter().filter(|file| file.path.ends_with(INDEX_END)).cloned().collect();
+    let weights = weights(files, &top);
+    let below_too = !weights.iter().any(&top);
+    whole.indexes =
+        indexes.into_iter().filter(|index| below_too || top(index)).map(|index| index.path).collect();
+    split(whole, weights)
 }
 
 /// The files of weights that make up the model. Some repositories hold the weights twice: in parts for

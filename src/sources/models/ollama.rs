@@ -62,6 +62,7 @@ pub(super) fn scan(tree: &Tree<'_>, store: &str, take: &mut dyn FnMut(Found)) ->
                 revision: weights.first().map(|blob| blob.chars().take("sha256-".len() + 12).collect()),
                 path: format!("{root}/{name}"),
                 weights: files.collect(),
+                named_elsewhere: weights.len() as u64,
                 ..Found::default()
             }
         });

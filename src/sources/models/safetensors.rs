@@ -1,10 +1,12 @@
 //! The header of a safetensors file: its length, then JSON.
 
 use super::HeaderError;
+use super::bounded::Bounded;
+use super::plain::plain;
 use super::types;
 use crate::model::{Absence, Geometry, KvCache, ModelHeader};
 use crate::units::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::io::{BufReader, Read};
 
@@ -22,8 +24,9 @@ pub fn read_safetensors(mut file: impl Read, size: u64) -> Result<ModelHeader, H
     if length > HEADER_AT_MOST || length > size.saturating_sub(8) {
         return Err(invalid(format!("a header of {length} bytes in a file of {size} bytes")));
     }
-    let mut json = serde_json::Deserializer::from_reader(BufReader::new(file.take(length)));
-    let fold = Tensors.deserialize(&mut json).map_err(|error| invalid(error.to_string()))?;
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(Bounded::new(file.take(length))));
+    let fold = Tensors.deserialize(&mut json).and_then(|fold| json.end().map(|()| fold));
+    let fold = fold.map_err(|error| invalid(error.to_string()))?;
     let mut header = fold.header;
     if fold.kv > 0 {
         // The header has rows, not heads: how tensor parallelism divides them stands in config.json.
@@ -39,8 +42,41 @@ fn invalid(message: String) -> HeaderError {
 #[derive(serde::Deserialize)]
 struct Tensor {
     dtype: String,
-    shape: Vec<u64>,
+    shape: Shape,
     data_offsets: [u64; 2],
+}
+
+/// A tensor's shape, folded: a hostile one may have a million dimensions.
+struct Shape {
+    /// Its first dimension.
+    rows: u64,
+    /// The product; `None` where no number holds it.
+    elements: Option<u64>,
+}
+
+impl<'de> serde::Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Dimensions)
+    }
+}
+
+struct Dimensions;
+
+impl<'de> Visitor<'de> for Dimensions {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of dimensions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
+        let first = list.next_element::<u64>()?;
+        let mut shape = Shape { rows: first.unwrap_or_default(), elements: Some(first.unwrap_or(1)) };
+        while let Some(size) = list.next_element::<u64>()? {
+            shape.elements = shape.elements.and_then(|elements| elements.checked_mul(size));
+        }
+        Ok(shape)
+    }
 }
 
 struct Fold {
@@ -117,10 +153,16 @@ impl<'de> Visitor<'de> for Tensors {
             let tensor: Tensor = map.next_value()?;
             let [start, end] = tensor.data_offsets;
             let bytes = end.checked_sub(start);
-            let elements = tensor.shape.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
-            let (Some(bytes), Some(elements)) = (bytes, elements) else {
-                return Err(A::Error::custom(format!("tensor {name} has an impossible size")));
+            let (Some(bytes), Some(elements)) = (bytes, tensor.shape.elements) else {
+                return Err(A::Error::custom(format!("tensor {} has an impossible size", plain(&name))));
             };
+            if !types::safetensors_holds(&tensor.dtype, elements, bytes) {
+                return Err(A::Error::custom(format!(
+                    "tensor {} of {elements} elements of {} has {bytes} bytes",
+                    plain(&name),
+                    plain(&tensor.dtype)
+                )));
+            }
             let header = &mut fold.header;
             header.tensors += 1;
             header.elements = header.elements.saturating_add(elements);
@@ -137,7 +179,7 @@ impl<'de> Visitor<'de> for Tensors {
             *of_type = of_type.saturating_add(bytes);
             // Rows of the projections: KV heads × head size.
             if name.ends_with(".k_proj.weight") || name.ends_with(".v_proj.weight") {
-                fold.kv = fold.kv.saturating_add(tensor.shape.first().copied().unwrap_or_default());
+                fold.kv = fold.kv.saturating_add(tensor.shape.rows);
             }
         }
         Ok(fold)

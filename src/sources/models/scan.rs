@@ -2,12 +2,13 @@
 
 use super::cache::HeaderCache;
 use super::config_json::{CONFIG_LIMIT, read_config};
-use super::describe::describe;
+use super::describe::{describe, describe_part};
 use super::found::Found;
 use super::mounts::Mounts;
 use super::places::{StoreEnvironment, layout, places};
+use super::plain::{failed, plain, plain_path};
 use super::tree::{FILES_AT_MOST, Tree};
-use super::{folder, hub, ollama};
+use super::{folder, hub, ollama, parts};
 use crate::model::{
     Absence, ModelShape, ModelStore, Reading, StoreKind, StorePlace, StoredModel, Unfinished,
 };
@@ -123,7 +124,7 @@ impl Pass<'_> {
                     if place.named || !usual {
                         self.store.places.push(StorePlace {
                             kind: place.kind,
-                            path: place.path.as_str().into(),
+                            path: plain_path(&place.path).into(),
                             user: place.user.clone(),
                             models: Err(absence),
                             unfinished: Unfinished::default(),
@@ -160,7 +161,7 @@ impl Pass<'_> {
             }
             self.store.places.push(StorePlace {
                 kind,
-                path: place.path.as_str().into(),
+                path: plain_path(&place.path).into(),
                 user: place.user,
                 models,
                 unfinished,
@@ -179,18 +180,19 @@ impl Pass<'_> {
         }
         let mount = self.tree.mounts.of(&found.path);
         let of_mount = |of: fn(&crate::sources::mounts::Mount) -> &str| -> Reading<Arc<str>> {
-            mount.map(|mount| of(mount).into()).ok_or(Absence::NotSupported)
+            mount.map(|mount| plain_path(of(mount)).into()).ok_or(Absence::NotSupported)
         };
         let model = StoredModel {
-            name: found.name.as_str().into(),
-            aliases: found.aliases.iter().map(|alias| alias.as_str().into()).collect(),
-            revision: found.revision.as_deref().map(Into::into),
+            name: plain(&found.name).into(),
+            aliases: found.aliases.iter().map(|alias| plain(alias).into()).collect(),
+            revision: found.revision.as_deref().map(|revision| plain(revision).into()),
             store: kind,
-            path: found.path.as_str().into(),
+            path: plain_path(&found.path).into(),
             user: user.cloned(),
             format: found.format().ok_or(Absence::NotSupported),
             shape: ModelShape::absent(&Absence::NotRequested),
             files: found.weights.len() as u64,
+            files_in_all: None,
             size: Bytes(found.size),
             on_disk: Bytes(found.on_disk),
             unreferenced: Bytes(found.unreferenced),
@@ -214,7 +216,14 @@ impl Pass<'_> {
     fn describe(&mut self, place: usize) -> bool {
         let Some((found, model)) = self.found.get_mut(place) else { return false };
         if found.weights.is_empty() {
-            let reason = Absence::failed(0, "no files of weights");
+            let reason = match parts::expected(&self.tree, found, &[]) {
+                Ok(Some(all)) => {
+                    model.files_in_all = Some(all);
+                    parts::in_part(0, all)
+                }
+                Ok(None) => Absence::failed(0, "no files of weights"),
+                Err(problem) => failed(problem),
+            };
             model.shape = ModelShape::absent(&reason);
             return false;
         }
@@ -225,7 +234,7 @@ impl Pass<'_> {
                 Err(problem) => {
                     // Sizes and counts of a part would pass for the whole.
                     let name = file.path.rsplit('/').next().unwrap_or_default();
-                    model.shape = ModelShape::absent(&Absence::failed(0, format!("{name}: {problem}")));
+                    model.shape = ModelShape::absent(&failed(format!("{name}: {problem}")));
                     return true;
                 }
             }
@@ -234,7 +243,14 @@ impl Pass<'_> {
             let text = self.tree.read(path, CONFIG_LIMIT).ok()?;
             read_config(&text).ok()
         });
-        model.shape = describe(&headers, config.as_ref());
+        model.shape = match parts::expected(&self.tree, found, &headers) {
+            Ok(None) => describe(&headers, config.as_ref()),
+            Ok(Some(all)) => {
+                model.files_in_all = Some(all);
+                describe_part(&headers, config.as_ref(), &parts::in_part(model.files, all))
+            }
+            Err(problem) => describe_part(&headers, config.as_ref(), &failed(problem)),
+        };
         true
     }
 

@@ -67,10 +67,30 @@ const FILE_TYPES: &[(u64, &str)] = &[
     (38, "MXFP4"),
 ];
 
-/// Data types of safetensors (its `Dtype`).
-const SAFETENSORS: &[&str] = &[
-    "F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4", "I64", "I32",
-    "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64",
+/// Data types of safetensors and their bits (its `Dtype`, `bitsize`).
+const SAFETENSORS: &[(&str, u64)] = &[
+    ("F64", 64),
+    ("F32", 32),
+    ("F16", 16),
+    ("BF16", 16),
+    ("F8_E4M3", 8),
+    ("F8_E5M2", 8),
+    ("F8_E8M0", 8),
+    ("F8_E4M3FNUZ", 8),
+    ("F8_E5M2FNUZ", 8),
+    ("F6_E2M3", 6),
+    ("F6_E3M2", 6),
+    ("F4", 4),
+    ("I64", 64),
+    ("I32", 32),
+    ("I16", 16),
+    ("I8", 8),
+    ("U64", 64),
+    ("U32", 32),
+    ("U16", 16),
+    ("U8", 8),
+    ("BOOL", 8),
+    ("C64", 64),
 ];
 
 /// Name, elements and bytes of a block of a GGUF tensor type.
@@ -86,5 +106,18 @@ pub(super) fn file_type(number: u64) -> Option<&'static str> {
 /// The known name that a safetensors header means. A hostile header may have a new one for each tensor: those are
 /// all one.
 pub(super) fn safetensors_name(dtype: &str) -> &'static str {
-    SAFETENSORS.iter().find(|known| **known == dtype).copied().unwrap_or("unknown")
+    known(dtype).map_or("unknown", |(name, _)| name)
+}
+
+/// Whether so many elements of that type take so many bytes. Of a type that is not known, one has at least a bit.
+pub(super) fn safetensors_holds(dtype: &str, elements: u64, bytes: u64) -> bool {
+    let stated = u128::from(bytes) * 8;
+    match known(dtype) {
+        Some((_, bits)) => u128::from(elements) * u128::from(bits) == stated,
+        None => u128::from(elements) <= stated,
+    }
+}
+
+fn known(dtype: &str) -> Option<(&'static str, u64)> {
+    SAFETENSORS.iter().find(|(name, _)| *name == dtype).copied()
 }

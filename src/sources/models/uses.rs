@@ -9,6 +9,7 @@ mod watch;
 pub use watch::UseWatcher;
 
 use super::mounts::Mounts;
+use super::plain::{plain, plain_path};
 use super::scan::FileIndex;
 use crate::model::{Absence, ModelAccess, ModelUse, ProcessKey, Reading};
 use crate::sources::processes::ProcessReader;
@@ -219,7 +220,7 @@ impl Look<'_> {
         }
         // A container knows the file by another path: where a store has it, that one counts.
         let place = if held.files_of_model.is_ok() { &*held.path } else { held.file.as_str() };
-        let mount = self.mounts.of(place).map(|mount| Arc::from(mount.source.as_str()));
+        let mount = self.mounts.of(place).map(|mount| Arc::from(plain_path(&mount.source)));
         let (position, resident) = match access {
             ModelAccess::Open => (done, Err(Absence::NotRequested)),
             ModelAccess::Mapped => (Err(Absence::NotRequested), done),
@@ -258,8 +259,8 @@ impl Look<'_> {
         }
         let (model, name) = named_by(path)?;
         Some(Held {
-            path: model.into(),
-            name: name.into(),
+            path: plain_path(&model).into(),
+            name: plain(&name).into(),
             files_of_model: Err(Absence::NotSupported),
             file: path.to_owned(),
             size: None,

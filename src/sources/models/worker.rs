@@ -11,7 +11,8 @@ use std::time::Duration;
 
 /// One file or directory that takes longer than this to answer is passed over: more than a disk that spins up needs.
 pub const SCAN_PATIENCE: Duration = Duration::from_secs(10);
-/// Time from the end of a scan to the next. Known headers are not read again, so it costs one `stat` per file.
+/// Time from the end of a scan to the next. Known headers are not read again, so it costs one `stat` per file, and
+/// the index of a model in parts.
 const SCAN_AGAIN: Duration = Duration::from_secs(300);
 /// The same while something is being loaded from the network.
 const SCAN_AGAIN_SOON: Duration = Duration::from_secs(30);

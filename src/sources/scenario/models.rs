@@ -194,6 +194,7 @@ impl ModelSpec {
             }),
             shape: self.shape(),
             files: self.files,
+            files_in_all: None,
             size: self.weights(),
             on_disk: self.weights(),
             unreferenced: Bytes(0),

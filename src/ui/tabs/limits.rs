@@ -4,11 +4,12 @@
 mod headroom;
 mod lanes;
 
+use super::past::{is_past, last_values, why_no_gpu};
 use super::{View, first_row};
 use crate::analysis::limits::{explained, power_headroom};
 use crate::app::gpus::Intent;
 use crate::app::{Message, Motion, State};
-use crate::model::{Absence, Gpu, GpuState, Grouped, Reading, known};
+use crate::model::{Absence, Gpu, Grouped, Reading, Snapshot, known};
 use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place};
@@ -124,7 +125,12 @@ fn parts(state: &State, area: Rect) -> Parts {
 }
 
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let Some((selected, gpu)) = state.selected_gpu() else { return };
+    let Some(snapshot) = state.snapshot() else { return };
+    let Some((selected, gpu)) = state.selected_gpu() else {
+        let why = why_no_gpu(state, snapshot);
+        pen.text(area.x + 1, area.y, area.width.saturating_sub(1), why, Role::Muted);
+        return;
+    };
     let parts = parts(state, area);
     let columns = place(&COLUMNS, area.x, area.width, 2);
     if parts.headings.height > 0 {
@@ -142,7 +148,7 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
             pen.over(Rect { y, height: 1, ..area }, Role::Selection);
         }
     }
-    detail(state, gpu, parts.detail, pen);
+    detail(state, snapshot, gpu, parts.detail, pen);
 }
 
 fn write(column: &Placed<Id>, y: u16, text: &str, role: Role, pen: &mut Pen<'_>) {
@@ -159,7 +165,7 @@ fn of<G, T>(group: Option<&Grouped<G>>, read: impl Fn(&G) -> Reading<T>) -> Read
 
 fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
     let (fast, live) = (gpu.fast.as_ref(), gpu.live.as_ref());
-    let past = if gpu.state == GpuState::Ok { Role::Text } else { Role::Stale };
+    let past = if is_past(state, gpu) { Role::Stale } else { Role::Text };
     match id {
         Id::Index => (gpu.index().map_or_else(|| "–".into(), |index| index.to_string()), Role::Strong),
         Id::Power => {
@@ -193,7 +199,7 @@ fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
             }
             match of(fast, |fast| fast.clock_events.clone()) {
                 Ok(events) => {
-                    let role = words::clock_event(events.any).1;
+                    let role = if is_past(state, gpu) { past } else { words::clock_event(events.any).1 };
                     let names: Vec<&str> =
                         words::clock_events(events.any).into_iter().map(|(short, ..)| short).collect();
                     if names.is_empty() {
@@ -209,18 +215,31 @@ fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
 }
 
 /// Reasons and lanes, then headroom and advice below, or beside where the screen is wide.
-fn detail(state: &State, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+fn detail(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
     if area.height == 0 {
         return;
     }
-    let index = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
-    let name = known(&gpu.info.name).map_or_else(String::new, |name| format!(" · {name}"));
-    let says = explained(gpu).map_or_else(String::new, |says| format!(" · {says}"));
-    pen.rule(area.x, area.y, area.width, &format!("GPU {index}{name}{says}"));
+    pen.rule(area.x, area.y, area.width, &title(state, snapshot, gpu));
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let used = lanes::render(state, gpu, body, pen);
     let rest = Rect { y: body.y + used, height: body.height - used, ..body };
-    headroom::render(gpu, rest, pen);
+    headroom::render(state, gpu, rest, pen);
+}
+
+/// Which GPU, and what holds it back; of one whose values are no longer so, that, before its name.
+fn title(state: &State, snapshot: &Snapshot, gpu: &Gpu) -> String {
+    let index = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
+    let mut parts = vec![format!("GPU {index}")];
+    let name = known(&gpu.info.name).map(|name| name.to_string());
+    if is_past(state, gpu) {
+        parts.extend(words::state_words(gpu, snapshot.mono.since(gpu.state_since)).map(|(text, _)| text));
+        parts.push(last_values(state, snapshot, gpu));
+        parts.extend(name);
+    } else {
+        parts.extend(name);
+        parts.extend(explained(gpu));
+    }
+    parts.join(" · ")
 }
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {

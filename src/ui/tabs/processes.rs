@@ -2,10 +2,11 @@
 
 mod cells;
 
+use super::past::why_no_gpu;
 use super::{View, first_row};
 use crate::app::processes::{Intent, RowKind, SortKey};
 use crate::app::{Message, Motion, State};
-use crate::model::known;
+use crate::model::{GpuState, Snapshot, known};
 use crate::ui::keys::{Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
@@ -174,13 +175,23 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         }
     }
     if rows.is_empty() {
-        let text = if state.processes.filter.is_empty() {
-            "no process holds a GPU"
-        } else {
-            "no process matches the filter [Esc drops it]"
+        let text = match unasked(state, snapshot) {
+            Some(why) => why,
+            None if state.processes.filter.is_empty() => "no process holds a GPU",
+            None => "no process matches the filter [Esc drops it]",
         };
         pen.text(area.x + MARK, parts.rows.y, area.width.saturating_sub(MARK), text, Role::Muted);
     }
+}
+
+/// Why no GPU could be asked who holds it; `None` when one was: that nobody is listed says something only then.
+fn unasked(state: &State, snapshot: &Snapshot) -> Option<&'static str> {
+    let mut gpus = state.gpus_shown().peekable();
+    if gpus.peek().is_none() {
+        return Some(why_no_gpu(state, snapshot));
+    }
+    let answers = gpus.any(|gpu| gpu.state == GpuState::Ok);
+    (!answers).then_some("no GPU answers: who holds them is not known")
 }
 
 /// How many there are, and what is left out.
@@ -203,7 +214,10 @@ fn summary(state: &State, area: Rect, pen: &mut Pen<'_>) {
             RowKind::Parent(_) => {}
         }
     }
-    let mut text = format!("{running} running");
+    let mut text = match unasked(state, snapshot) {
+        Some(_) if running == 0 => "– running".to_owned(),
+        _ => format!("{running} running"),
+    };
     if ended > 0 {
         text = format!("{text}, {ended} ended within the hour");
     }

@@ -3,10 +3,12 @@
 mod detail;
 
 use super::{View, first_row};
-use crate::analysis::topology::{Cell, Matrix, PathClass};
+use crate::analysis::topology::{Cell, Matrix, PathClass, unfit};
 use crate::app::topology::Intent;
 use crate::app::{Message, Motion, State};
+use crate::model::Snapshot;
 use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
 use crate::ui::words;
@@ -140,17 +142,33 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let Some(snapshot) = state.snapshot() else { return };
     let matrix = state.matrix();
     if matrix.devices.is_empty() {
-        let text = "no device was found on the PCI bus yet";
-        pen.text(area.x, area.y, area.width, text, Role::Muted);
+        let lines = wrapped(&without_devices(snapshot), area.width);
+        for (y, line) in (area.top()..area.bottom()).zip(lines) {
+            pen.text(area.x, y, area.width, &line, Role::Muted);
+        }
         return;
     }
     let parts = parts(state, &matrix, area);
     let (row, column) = state.selected_pair(&matrix);
     headings(&matrix, &parts, column, pen);
     for (y, place) in (parts.rows.top()..parts.rows.bottom()).zip(parts.first_row..matrix.devices.len()) {
-        line(&matrix, &parts, y, place, (row, column), pen);
+        line(snapshot, &matrix, &parts, y, place, (row, column), pen);
     }
     detail::render(state, snapshot, &matrix, parts.detail, pen);
+}
+
+/// Why there is no matrix: that none was read is not that there is nothing.
+fn without_devices(snapshot: &Snapshot) -> String {
+    let inventory = &snapshot.inventory;
+    match (&inventory.topology, inventory.pci.len()) {
+        (Some(_), _) => "no NVIDIA GPU, RDMA NIC or NVMe controller was found on the PCI bus".into(),
+        (None, 0) => "the PCI bus was not read yet".into(),
+        (None, count) => {
+            let are = if count == 1 { "is" } else { "are" };
+            let count = words::counted(count as u64, "NVIDIA GPU");
+            format!("{count} {are} on the PCI bus; how devices are joined was not read")
+        }
+    }
 }
 
 fn x_of(parts: &Parts, nth: usize) -> u16 {
@@ -183,10 +201,25 @@ fn headings(matrix: &Matrix, parts: &Parts, selected: usize, pen: &mut Pen<'_>) 
     }
 }
 
-fn line(matrix: &Matrix, parts: &Parts, y: u16, row: usize, selected: (usize, usize), pen: &mut Pen<'_>) {
+fn line(
+    snapshot: &Snapshot,
+    matrix: &Matrix,
+    parts: &Parts,
+    y: u16,
+    row: usize,
+    selected: (usize, usize),
+    pen: &mut Pen<'_>,
+) {
     let Some(device) = matrix.devices.get(row) else { return };
-    let role = if row == selected.0 { Role::Accent } else { Role::Muted };
-    pen.text(parts.rows.x, y, HEADING - 1, &device.label, role);
+    let role = match unfit(snapshot, device) {
+        Some(_) => Role::Critical,
+        None if row == selected.0 => Role::Accent,
+        None => Role::Muted,
+    };
+    let x = pen.text(parts.rows.x, y, HEADING - 1, &device.label, role);
+    if role == Role::Critical {
+        pen.text(x.min(parts.rows.x + HEADING - 1), y, 1, "✗", role);
+    }
     for nth in 0..parts.columns {
         let column = parts.first_column + nth;
         if column >= matrix.devices.len() {

@@ -1,6 +1,28 @@
-//! From 24-bit colours to the palette of 256.
+//! How many colours a terminal has, and from 24-bit colours to the palette of 256.
 
+use super::ColourDepth;
 use ratatui::style::Color;
+
+/// Beginnings of the names of terminals that show 24-bit colours and do not say so in their name: `COLORTERM`, by which
+/// they say it otherwise, does not pass through ssh. From their own terminfo entries and manuals.
+const TRUE_COLOUR_TERMINALS: [&str; 6] =
+    ["alacritty", "contour", "foot", "wezterm", "xterm-ghostty", "xterm-kitty"];
+
+impl ColourDepth {
+    /// What a terminal shows by its environment variables `COLORTERM` and `TERM`; `None`: no colour at all.
+    #[must_use]
+    pub fn of_terminal(colorterm: &str, term: &str) -> Option<Self> {
+        if term.is_empty() || term == "dumb" {
+            return None;
+        }
+        // https://github.com/termstandard/colors names the two values; `-direct` is ncurses' suffix.
+        let says_true = matches!(colorterm, "truecolor" | "24bit") || term.ends_with("-direct");
+        if says_true || TRUE_COLOUR_TERMINALS.iter().any(|name| term.starts_with(name)) {
+            return Some(Self::True);
+        }
+        Some(if term.ends_with("-256color") { Self::Indexed } else { Self::Sixteen })
+    }
+}
 
 /// Levels of the 6 × 6 × 6 cube of the xterm palette.
 const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
@@ -34,6 +56,30 @@ fn distance(a: (u8, u8, u8), b: (u8, u8, u8)) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_says_how_many_colours_it_has() {
+        for (colorterm, term, depth) in [
+            ("truecolor", "xterm-256color", Some(ColourDepth::True)),
+            ("24bit", "screen", Some(ColourDepth::True)),
+            ("", "xterm-direct", Some(ColourDepth::True)),
+            ("", "xterm-kitty", Some(ColourDepth::True)),
+            ("", "xterm-256color", Some(ColourDepth::Indexed)),
+            ("", "tmux-256color", Some(ColourDepth::Indexed)),
+            ("", "screen-256color", Some(ColourDepth::Indexed)),
+            // Some set it to nothing in particular: it then says that there is colour, not how much.
+            ("1", "rxvt-unicode-256color", Some(ColourDepth::Indexed)),
+            ("", "linux", Some(ColourDepth::Sixteen)),
+            ("", "xterm", Some(ColourDepth::Sixteen)),
+            ("", "xterm-16color", Some(ColourDepth::Sixteen)),
+            ("", "screen", Some(ColourDepth::Sixteen)),
+            ("", "dumb", None),
+            ("truecolor", "dumb", None),
+            ("", "", None),
+        ] {
+            assert_eq!(ColourDepth::of_terminal(colorterm, term), depth, "COLORTERM={colorterm} TERM={term}");
+        }
+    }
 
     #[test]
     fn exact_colours_stay_exact() {

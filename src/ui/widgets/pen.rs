@@ -1,6 +1,7 @@
 //! Writes text by role into the buffer, and never outside of it.
 
 use crate::ui::theme::{Role, Theme};
+use crate::units::printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -70,12 +71,7 @@ impl<'a> Pen<'a> {
             return x;
         }
         let text = fitted(text, columns.min(area.right() - x));
-        let text: Cow<'_, str> = if text.chars().any(char::is_control) {
-            Cow::Owned(text.chars().map(|c| if c.is_control() { '·' } else { c }).collect())
-        } else {
-            text
-        };
-        self.buffer.set_stringn(x, y, &text, usize::from(columns), style).0
+        self.buffer.set_stringn(x, y, printable(&text), usize::from(columns), style).0
     }
 
     /// One cell.

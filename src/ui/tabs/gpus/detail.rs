@@ -4,6 +4,7 @@ use super::facts;
 use super::overview::group;
 use crate::app::State;
 use crate::model::{Absence, Band, Gpu, Metric, Reading, Snapshot, known};
+use crate::ui::tabs::past::is_past;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Chart, Pen, Scale, Series, Timeline, chart, width};
 use crate::ui::words;
@@ -27,7 +28,7 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let (charts, words) = split(body);
     let mut blocks = charts_of(gpu);
-    if facts::is_past(state, gpu) {
+    if is_past(state, gpu) {
         // The charts end where the readings did; the numbers beside their names are the last ones.
         blocks.iter_mut().flat_map(|block| &mut block.values).for_each(|(_, role)| *role = Role::Stale);
     }

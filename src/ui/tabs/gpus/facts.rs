@@ -2,10 +2,11 @@
 
 mod health;
 
-use super::overview::{age_note, group};
+use super::overview::group;
 use crate::app::State;
 use crate::model::{Absence, Gpu, GpuState, Process, Reading, Snapshot, known, read};
 use crate::ui::overlays::wrapped;
+use crate::ui::tabs::past::{is_past, last_values};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, fitted};
 use crate::ui::words;
@@ -20,16 +21,11 @@ const LABEL: usize = 9;
 /// Processes that are named here; the processes tab has them all.
 const PROCESSES: usize = 5;
 
-/// Whether what is known of `gpu` is no longer so: it does not answer, or no data comes.
-pub(super) fn is_past(state: &State, gpu: &Gpu) -> bool {
-    gpu.state != GpuState::Ok || (!state.is_frozen() && state.shown_age() >= state.late_after())
-}
-
 pub(super) fn render(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
     let past = is_past(state, gpu);
     let sections = [
         findings(state, snapshot, gpu, area.width),
-        if past { last_read(state, snapshot, gpu) } else { Vec::new() },
+        if past { vec![vec![(last_values(state, snapshot, gpu), Role::Stale)]] } else { Vec::new() },
         processes(snapshot, gpu),
         instances(gpu),
         throttle(gpu, area.width),
@@ -64,19 +60,6 @@ fn label(text: &str) -> (String, Role) {
 
 fn line<T: Display>(name: &str, reading: &Reading<T>) -> Line {
     vec![label(name), words::reading(reading, Role::Text)]
-}
-
-/// How old the values below are.
-fn last_read(state: &State, snapshot: &Snapshot, gpu: &Gpu) -> Vec<Line> {
-    let newest = [gpu.live.as_ref().map(|group| group.at), gpu.fast.as_ref().map(|group| group.at)];
-    let text = match newest.into_iter().flatten().max() {
-        Some(at) => {
-            let age = snapshot.mono.since(at) + state.shown_age();
-            format!("last values, {}", age_note(age))
-        }
-        None => "never read".into(),
-    };
-    vec![vec![(text, Role::Stale)]]
 }
 
 /// What was found about this GPU, with what to do about it.

@@ -5,6 +5,7 @@ mod row;
 use crate::app::State;
 use crate::model::{Absence, Gpu, Grouped, Reading, known};
 use crate::ui::tabs::first_row;
+use crate::ui::tabs::past::why_no_gpu;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
@@ -176,11 +177,7 @@ pub(super) fn render(state: &State, area: Rect, screen: Rect, pen: &mut Pen<'_>)
         }
     }
     if state.gpus_shown().next().is_none() {
-        let why = match (snapshot.stuck.is_empty(), state.settings.gpu_filter.is_empty()) {
-            (false, _) => "the driver does not answer: no GPU is known yet",
-            (_, false) => "no GPU matches --gpu",
-            _ => "no GPU to show",
-        };
+        let why = why_no_gpu(state, snapshot);
         pen.text(area.x + 1, area.y + 1, area.width.saturating_sub(1), why, Role::Muted);
     }
 }

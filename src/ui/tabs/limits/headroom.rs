@@ -2,8 +2,10 @@
 
 use crate::analysis::Severity;
 use crate::analysis::limits::{advice, power_headroom, thresholds};
+use crate::app::State;
 use crate::model::{Gpu, known};
 use crate::ui::overlays::wrapped;
+use crate::ui::tabs::past::is_past;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
 use crate::ui::words;
@@ -14,7 +16,8 @@ const NEAR_DEGREES: f32 = 5.0;
 
 type Pieces = Vec<(String, Role)>;
 
-pub(super) fn render(gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+pub(super) fn render(state: &State, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+    let past = is_past(state, gpu);
     let told = |line: &Pieces| line.len() > 1;
     let facts: Vec<Pieces> = [power(gpu), temperature(gpu), clocks(gpu)].into_iter().filter(told).collect();
     let (grave, rest): (Vec<_>, Vec<_>) =
@@ -28,6 +31,7 @@ pub(super) fn render(gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
     for pieces in lines {
         let mut x = area.x;
         for (text, role) in pieces {
+            let role = if past { Role::Stale } else { role };
             if x > area.x && x + width(&text) > area.right() {
                 x = area.x + LABEL;
                 y += 1;
@@ -99,9 +103,9 @@ fn temperature(gpu: &Gpu) -> Pieces {
             (Err(_), Err(_)) => continue,
         };
         let (left, role) = match threshold.left {
-            Some(left) if left <= 0.0 => (format!(", {:.0}° over", -left), Role::Critical),
-            Some(left) if left <= NEAR_DEGREES => (format!(", {left:.0}° left"), Role::Warning),
-            Some(left) => (format!(", {left:.0}° left"), Role::Text),
+            Some(left) if left <= 0.0 => (format!(", {:.0} °C over", -left), Role::Critical),
+            Some(left) if left <= NEAR_DEGREES => (format!(", {left:.0} °C left"), Role::Warning),
+            Some(left) => (format!(", {left:.0} °C left"), Role::Text),
             None => (String::new(), Role::Text),
         };
         pieces.push((format!(" · {} {at}{left}", threshold.name), role));

@@ -4,6 +4,7 @@ use crate::analysis::Severity;
 use crate::analysis::limits::{Holds, Lane, ReasonState, lane, reasons};
 use crate::app::State;
 use crate::model::{Absence, Gpu, Reading, ReasonSeconds};
+use crate::ui::tabs::past::is_past;
 use crate::ui::theme::Role;
 use crate::ui::widgets::Pen;
 use ratatui::layout::Rect;
@@ -13,7 +14,9 @@ const NAME: u16 = 29;
 /// Columns of a number of seconds.
 const SECONDS: u16 = 7;
 /// The windows of the time counters, in the order of the screen.
-const WINDOWS: [&str; 4] = ["1 min", "10 min", "60 min", "load"];
+const WINDOWS: [&str; 4] = ["1 min", "10 min", "60 min", "driver load"];
+/// The last window has a name that needs more: the time since the driver was loaded.
+const SINCE_LOAD: u16 = 12;
 /// A lane narrower than this says nothing.
 const LANE_AT_LEAST: u16 = 12;
 /// Lines left for what stands below.
@@ -54,6 +57,16 @@ fn rank(state: &ReasonState<'_>) -> u8 {
     }
 }
 
+/// Columns of that many windows.
+fn all_of(windows: usize) -> u16 {
+    (0..windows).map(wide).sum()
+}
+
+/// Columns of a window.
+const fn wide(window: usize) -> u16 {
+    if window + 1 == WINDOWS.len() { SINCE_LOAD } else { SECONDS }
+}
+
 struct Columns {
     windows: usize,
     /// First column and width of the lane.
@@ -61,7 +74,7 @@ struct Columns {
 }
 
 fn columns(area: Rect) -> Columns {
-    let after = |windows: usize| NAME + u16::try_from(windows).unwrap_or(0) * SECONDS + 2;
+    let after = |windows: usize| NAME + all_of(windows) + 2;
     let fits = |windows: usize| after(windows) + LANE_AT_LEAST <= area.width;
     // The longest windows go first, then the lane.
     let windows = (1..=WINDOWS.len()).rev().find(|windows| fits(*windows));
@@ -79,8 +92,8 @@ fn columns(area: Rect) -> Columns {
 
 fn headings(state: &State, area: Rect, columns: &Columns, pen: &mut Pen<'_>) {
     pen.text(area.x, area.y, NAME, "reason", Role::Muted);
-    for (nth, title) in (0..).zip(WINDOWS.iter().take(columns.windows)) {
-        pen.right(area.x + NAME + nth * SECONDS, area.y, SECONDS, title, Role::Muted);
+    for (nth, title) in WINDOWS.iter().take(columns.windows).enumerate() {
+        pen.right(area.x + NAME + all_of(nth), area.y, wide(nth), title, Role::Muted);
     }
     if let Some((x, width)) = columns.lane {
         pen.text(x, area.y, width, &format!("last {} [w]", state.gpus.window.label()), Role::Muted);
@@ -88,7 +101,8 @@ fn headings(state: &State, area: Rect, columns: &Columns, pen: &mut Pen<'_>) {
 }
 
 fn line(state: &State, gpu: &Gpu, each: &ReasonState<'_>, area: Rect, columns: &Columns, pen: &mut Pen<'_>) {
-    let role = role_of(each);
+    let past = is_past(state, gpu);
+    let role = if past { Role::Stale } else { role_of(each) };
     // A shape for each state: colour alone says nothing to some.
     let mark = match each.holds {
         Holds::Yes => "●",
@@ -98,9 +112,10 @@ fn line(state: &State, gpu: &Gpu, each: &ReasonState<'_>, area: Rect, columns: &
     };
     pen.text(area.x, area.y, 2, mark, role);
     pen.text(area.x + 2, area.y, NAME - 2, each.reason.name, role);
-    for (nth, window) in (0..).zip(0..columns.windows) {
+    for window in 0..columns.windows {
         let (text, role) = seconds(each.seconds, window, each.holds);
-        pen.right(area.x + NAME + nth * SECONDS, area.y, SECONDS, &text, role);
+        let role = if past { Role::Stale } else { role };
+        pen.right(area.x + NAME + all_of(window), area.y, wide(window), &text, role);
     }
     if let Some((x, width)) = columns.lane {
         draw_lane(state, gpu, each, (x, area.y, width), pen);

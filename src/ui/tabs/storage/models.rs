@@ -184,6 +184,8 @@ fn cell(snapshot: &Snapshot, model: &StoredModel, id: Id, columns: u16) -> (Stri
     let shape = &model.shape;
     match id {
         Id::Name => (short_name(&model.name, columns), Role::Strong),
+        // Not "error": what is here can be read, and it is not the whole.
+        Id::Parameters if model.files_in_all.is_some() => ("partial".into(), Role::Warning),
         Id::Parameters => words::reading(&shape.parameters.clone().map(fit::parameters), Role::Text),
         Id::Type => words::reading(&shape.data_type, Role::Text),
         Id::Size => (model.size.to_string(), Role::Text),
@@ -273,12 +275,12 @@ fn sentences(snapshot: &Snapshot, model: &StoredModel) -> Vec<Sentence> {
     if shape.kv.is_ok() || shape.kv.as_ref().err() != shape.weights.as_ref().err() {
         lines.push(say("KV cache", cache));
     }
-    let mut size = format!(
-        "{} in {} file{} of weights",
-        model.size,
-        model.files,
-        if model.files == 1 { "" } else { "s" }
-    );
+    let files = match model.files_in_all {
+        Some(all) => format!("{} of {all} files", model.files),
+        None if model.files == 1 => "1 file".to_owned(),
+        None => format!("{} files", model.files),
+    };
+    let mut size = format!("{} in {files} of weights", model.size);
     if model.on_disk < model.size {
         let _never = write!(size, ", {} on disk", model.on_disk);
     }
