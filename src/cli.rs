@@ -46,6 +46,10 @@ pub struct GlobalArgs {
     /// Directory of zpool and zfs, in place of where the system has them; with --root they are not run unless named
     #[arg(long, global = true, value_name = "DIR")]
     pub zfs_tools: Option<PathBuf>,
+    /// Directory of nvidia-smi and sudo, for actions, in place of where the system has them; with --root they are not
+    /// run unless named
+    #[arg(long, global = true, value_name = "DIR")]
+    pub tools: Option<PathBuf>,
     /// Seconds between samples, 0.1 to 60
     #[arg(long, short = 'i', global = true, value_name = "SECONDS", value_parser = parse_interval, allow_negative_numbers = true)]
     pub interval: Option<f64>,

@@ -13,6 +13,7 @@ mod history;
 mod host_file;
 mod inventory;
 mod models;
+pub mod nvml_code;
 mod process;
 pub mod read;
 mod reading;

@@ -443,6 +443,32 @@ fn a_machine_without_a_driver_has_its_devices_and_an_explanation() {
 }
 
 #[test]
+fn nvml_is_not_whole_while_a_gpu_gives_nothing() {
+    for (text, reason) in [
+        (
+            // This user may open no GPU.
+            "[[fault]]\ncall = \"nvmlDeviceGetHandleByIndex_v2\"\nkind = \"error\"\ncode = 4\n",
+            "nothing of GPU 0 and 1 more can be read: no permission",
+        ),
+        (
+            "[[fault]]\ncall = \"*\"\ngpu = 1\nkind = \"error\"\ncode = 999\n",
+            "nothing of GPU 1 can be read: failed: UNKNOWN (999)",
+        ),
+    ] {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        let rig = "title = \"t\"\nduration_seconds = 600\n[[gpu]]\nmodel = \"h100\"\ncount = 2\n";
+        std::fs::write(file.path(), format!("{rig}{text}")).unwrap();
+        let mut collector = Collector::child_of_this("0.2", file.path().to_str().unwrap());
+        let told = collector.find("NVML in part", |record| {
+            let Record::Sample(sample) = record else { return None };
+            let nvml = sample.sources.into_iter().find(|source| &*source.name == "nvml")?;
+            (nvml.state == SourceState::Degraded).then_some(nvml.reason)
+        });
+        assert_eq!(&*told, reason);
+    }
+}
+
+#[test]
 fn a_call_that_hangs_is_named_and_the_others_go_on() {
     let mut collector = Collector::child_of_this("0.2", "one-of-eight-blocked.toml");
     let call = collector.find("the stuck call", |record| {

@@ -1,6 +1,7 @@
 //! The doctor, end to end: `kgtop doctor` on made-up machines, each broken in one way, and on twins that are nearly the
 //! same and well.
 #![allow(
+    clippy::format_push_string,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -261,21 +262,41 @@ fn row_8_no_device_plugin() {
     );
 }
 
+/// A healthy machine with one H100 that trains, and what else its driver does.
+fn on_stand_in(rest: &str) -> Report {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = directory.path().join("rig.toml");
+    let text = format!(
+        "title = \"One H100\"\nduration_seconds = 60\nend = \"stay\"\n[host]\ndriver = \"{DRIVER}\"\n[[gpu]]\n\
+         model = \"h100\"\nload = \"training\"\n{rest}\n"
+    );
+    std::fs::write(&scenario, text).unwrap();
+    let library = stand_in::stand_in_with(&[("KGTOP_STAND_IN", scenario.to_str().unwrap())]);
+    let root = Tree::healthy().write();
+    let root = root.path().to_str().unwrap();
+    Report::of(&["--root", root, "--nvml-lib", library.to_str().unwrap()])
+}
+
+#[test]
+fn what_was_not_read_of_a_gpu_does_not_pass() {
+    // The same checks pass where it answers: row 9's twin.
+    for (code, outcome, words) in [(4, "warn", "no permission"), (999, "fail", "UNKNOWN (999)")] {
+        let call = if code == 4 { "nvmlDeviceGetHandleByIndex_v2\"" } else { "*\"\ngpu = 0" };
+        let report = on_stand_in(&format!("[[fault]]\ncall = \"{call}\nkind = \"error\"\ncode = {code}"));
+        let answer = report.check("gpus_answer");
+        assert_eq!(answer["outcome"], outcome, "{:#}", report.json);
+        for check in ["memory_health", "link_health", "power_and_heat"] {
+            let check = report.check(check);
+            assert_eq!(check["outcome"], "skipped", "{check:#}");
+            let summary = check["summary"].as_str().unwrap();
+            assert!(summary.starts_with("not readable: GPU 0: ") && summary.contains(words), "{summary}");
+        }
+    }
+}
+
 #[test]
 fn row_9_thermal_throttling() {
-    let on_stand_in = |set: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let scenario = directory.path().join("rig.toml");
-        let text = format!(
-            "title = \"One H100\"\nduration_seconds = 60\nend = \"stay\"\n[host]\ndriver = \"{DRIVER}\"\n[[gpu]]\n\
-             model = \"h100\"\nload = \"training\"\n[[at]]\nt = 0\ngpu = 0\n{set}\n"
-        );
-        std::fs::write(&scenario, text).unwrap();
-        let library = stand_in::stand_in_with(&[("KGTOP_STAND_IN", scenario.to_str().unwrap())]);
-        let root = Tree::healthy().write();
-        let root = root.path().to_str().unwrap();
-        Report::of(&["--root", root, "--nvml-lib", library.to_str().unwrap()])
-    };
+    let on_stand_in = |set: &str| on_stand_in(&format!("[[at]]\nt = 0\ngpu = 0\n{set}"));
     let report = on_stand_in(
         "throttle = [\"hw_slowdown\", \"hw_thermal_slowdown\"]\ntemperature = 92\nsm_clock = 990",
     );
@@ -284,7 +305,9 @@ fn row_9_thermal_throttling() {
     // Held below the power limit, as under any full load.
     let report = on_stand_in("throttle = [\"sw_power_cap\"]\ntemperature = 68");
     assert_eq!(report.told(), [""; 0], "{:#}", report.json);
-    assert_eq!(report.check("power_and_heat")["outcome"], "pass");
+    for check in ["gpus_answer", "memory_health", "link_health", "power_and_heat"] {
+        assert_eq!(report.check(check)["outcome"], "pass");
+    }
 }
 
 #[test]
@@ -301,6 +324,24 @@ fn row_10_xid_in_the_kernel_log() {
         },
     );
     assert_eq!(check["fix"][0], "kgtop explain xid 79");
+}
+
+#[test]
+fn an_error_before_the_driver_was_loaded_anew_is_history() {
+    let xid = "NVRM: Xid (PCI:0000:41:00): 95, pid=4711, name=python3, Uncontained ECC error";
+    let load = "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.127.05  Tue Oct  8 03:22:07 UTC 2024";
+    let recovered = "NVRM: Xid (PCI:0000:41:00): 154, GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)";
+    for lines in [[xid, load], [xid, recovered]] {
+        let report = Report::of_tree(&changed(|tree| tree.kernel_log(&lines)));
+        let check = report.check("xid_errors");
+        assert_eq!((report.status, &check["outcome"]), (0, &Value::from("pass")), "{check:#}");
+        // It is not concealed.
+        assert!(check["evidence"].to_string().contains("Uncontained ECC"), "{check:#}");
+    }
+    let report = Report::of_tree(&changed(|tree| tree.kernel_log(&[load, xid])));
+    assert_eq!((report.status, report.told()), (2, vec!["xid_errors"]));
+    let check = report.check("xid_errors");
+    assert_eq!(check["symptom"], "NVRM: Xid … in the kernel log");
 }
 
 fn denial(time: f64, rest: &str) -> String {
@@ -478,6 +519,187 @@ fn a_driver_file_that_hangs_is_named_and_the_rest_is_judged() {
     assert_eq!(report.told(), ["module_loaded"], "{:#}", report.json);
     assert!(report.check("module_loaded").to_string().contains("/proc/driver/nvidia"));
     assert_eq!(report.check("selinux_labels")["outcome"], "pass");
+}
+
+#[test]
+fn debian_names_its_module_otherwise() {
+    fn debian(tree: &mut Tree) -> &mut Tree {
+        let kernel = "6.1.0-18-amd64";
+        tree.file("/proc/sys/kernel/osrelease", kernel).without("/var/lib/dkms").without("/lib/modules");
+        tree.file(
+            &format!("/lib/modules/{kernel}/modules.dep"),
+            "updates/dkms/nvidia-current-uvm.ko: updates/dkms/nvidia-current.ko\nupdates/dkms/nvidia-current.ko:\n",
+        );
+        let dkms = "/var/lib/dkms/nvidia-current";
+        tree.file(&format!("{dkms}/{DRIVER}/{kernel}/x86_64/module/nvidia-current.ko"), "");
+        tree.file(&format!("{dkms}/original_module/{kernel}/x86_64/nvidia.ko"), "");
+        tree.link(&format!("{dkms}/kernel-{kernel}-x86_64"), &format!("{DRIVER}/{kernel}/x86_64"))
+    }
+    let check = diagnosed(
+        "Debian, not loaded",
+        "module_loaded",
+        |tree| {
+            debian(tree).unloaded();
+            tree.file("/proc/sys/kernel/osrelease", "6.1.0-18-amd64")
+        },
+        debian,
+    );
+    assert_eq!(check["fix"][0], "sudo modprobe nvidia");
+    // The list of modules may lack it; DKMS knows.
+    let report =
+        Report::of_tree(&changed(|tree| debian(tree).without("/lib/modules/6.1.0-18-amd64/modules.dep")));
+    assert_eq!(report.told(), [""; 0], "{:#}", report.json);
+    // Built for this kernel and not installed: it is not told as one for other kernels.
+    let report = Report::of_tree(&changed(|tree| {
+        debian(tree).unloaded().without("/var/lib/dkms/nvidia-current/kernel-6.1.0-18-amd64-x86_64");
+        tree.without("/lib/modules/6.1.0-18-amd64/modules.dep")
+    }));
+    let summary = report.check("module_built")["summary"].to_string();
+    assert!(summary.contains("did not install it") && !summary.contains("original_module"), "{summary}");
+}
+
+#[test]
+fn gpus_that_are_not_on_a_bus_need_no_nvidia_module() {
+    let library = stand_in::stand_in_with(&[(
+        "KGTOP_STAND_IN",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/scenarios/one-h200.toml"),
+    )]);
+    let directory = changed(|tree| {
+        tree.unloaded().without(GPU).without(AUDIO).without("/var/lib/dkms").without("/lib/modules");
+        tree.without("/usr/lib64").without("/etc/cdi").file("/dev/dxg", "");
+        tree.file("/proc/sys/kernel/osrelease", "5.15.153.1-microsoft-standard-WSL2")
+    })
+    .write();
+    let report =
+        Report::of(&["--root", directory.path().to_str().unwrap(), "--nvml-lib", library.to_str().unwrap()]);
+    for id in ["module_loaded", "module_built", "module_signature"] {
+        let check = report.check(id);
+        assert_eq!(check["outcome"], "skipped", "{check:#}");
+        assert!(check["summary"].as_str().unwrap().contains("not on a PCI bus"), "{check:#}");
+    }
+    assert_ne!(report.status, 2, "{:?}: {:#}", report.told(), report.json);
+}
+
+#[test]
+fn a_script_may_set_a_variable_under_a_condition() {
+    let line = "if [ -n \"$CI\" ]; then\n  export CUDA_VISIBLE_DEVICES=\nfi\n";
+    let check = diagnosed(
+        "a script hides GPUs",
+        "cuda_visible_devices",
+        |tree| tree.file("/etc/profile.d/ci.sh", line),
+        |tree| tree.file("/etc/profile.d/ci.sh", &line.replace("DEVICES=", "DEVICES=0")),
+    );
+    assert_eq!(
+        (&check["outcome"], &check["evidence"][0]["place"]),
+        (&"warn".into(), &"/etc/profile.d/ci.sh:2".into())
+    );
+    assert!(!check["fix"].to_string().contains("sed"), "{check:#}");
+    // In the file that has no conditions, only that line is put aside, and a copy is kept.
+    let report = Report::of_tree(&changed(|tree| {
+        tree.file("/etc/environment", "LANG=C\nCUDA_VISIBLE_DEVICES=\n").file("/etc/profile.d/ci.sh", line)
+    }));
+    let check = report.check("cuda_visible_devices");
+    assert_eq!(check["outcome"], "fail");
+    assert_eq!(check["fix"][0], "sudo sed -i.bak '2s/^/#/' /etc/environment   # then log in again");
+}
+
+#[test]
+fn a_specification_of_many_devices_keeps_its_driver() {
+    let specification = |library: &str| {
+        let mut text = format!("kind: nvidia.com/gpu\ncontainerEdits:\n  mounts:\n{library}devices:\n");
+        for number in 0..80 {
+            text.push_str(&format!("- name: mig{number}\n    - path: /dev/nvidia0\n    - path: /dev/nvidia-caps/nvidia-cap{number}\n"));
+        }
+        text
+    };
+    let library = |driver: &str| format!("  - hostPath: /usr/lib64/libcuda.so.{driver}\n");
+    diagnosed(
+        "stale CDI of many devices",
+        "cdi",
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification(&library("535.54.03"))),
+        |tree| tree.file("/etc/cdi/nvidia.yaml", &specification(&library(DRIVER))),
+    );
+    let report = Report::of_tree(&changed(|tree| tree.file("/etc/cdi/nvidia.yaml", &specification(""))));
+    let summary = report.check("cdi")["summary"].to_string();
+    assert!(summary.contains("version was not seen") && !summary.contains(DRIVER), "{summary}");
+}
+
+#[test]
+fn the_node_of_unified_memory_is_made_when_somebody_needs_it() {
+    let written = |loaded: bool, mode: Option<&str>| {
+        let directory = changed(|tree| {
+            let devices = if loaded { "195 nvidia\n511 nvidia-uvm\n" } else { "195 nvidia\n" };
+            tree.without("/dev/nvidia-uvm")
+                .file("/proc/devices", devices)
+                .file("/usr/bin/nvidia-modprobe", "")
+        })
+        .write();
+        let toml = directory.path().join("root.toml");
+        let mut text = std::fs::read_to_string(&toml).unwrap();
+        match mode {
+            Some(mode) => text.push_str(&format!("[file.\"/usr/bin/nvidia-modprobe\"]\nmode = \"{mode}\"\n")),
+            None => std::fs::remove_file(directory.path().join("usr/bin/nvidia-modprobe")).unwrap(),
+        }
+        std::fs::write(&toml, text).unwrap();
+        Report::of(&["--root", directory.path().to_str().unwrap()])
+    };
+    for (loaded, mode, outcome) in [
+        (false, Some("4755"), "pass"),
+        (true, Some("4755"), "pass"),
+        (true, Some("0755"), "fail"),
+        (true, None, "fail"),
+        (false, None, "warn"),
+    ] {
+        let report = written(loaded, mode);
+        let check = report.check("device_nodes");
+        assert_eq!(check["outcome"], outcome, "loaded {loaded}, mode {mode:?}: {check:#}");
+        assert_eq!(check["summary"].to_string().contains("first CUDA call"), outcome == "pass", "{check:#}");
+    }
+}
+
+#[test]
+fn a_refusal_that_names_no_module_only_warns() {
+    let report = Report::of_tree(&changed(|tree| {
+        tree.unloaded().kernel_log(&["Loading of unsigned module is rejected"])
+    }));
+    assert_eq!(report.check("module_signature")["outcome"], "warn", "{:#}", report.json);
+    assert_eq!(report.check("module_loaded")["outcome"], "fail", "{:#}", report.json);
+}
+
+#[test]
+fn the_library_of_other_programs_is_not_judged() {
+    // Red Hat keeps those of 32 bits there.
+    let report = Report::of_tree(&changed(|tree| {
+        tree.link("/usr/lib/libnvidia-ml.so.1", "libnvidia-ml.so.535.54.03")
+    }));
+    assert_eq!(report.told(), [""; 0], "{:#}", report.json);
+    let report = Report::of_tree(&changed(|tree| {
+        tree.without("/usr/lib64").link("/usr/lib/libnvidia-ml.so.1", "libnvidia-ml.so.535.54.03")
+    }));
+    assert_eq!(report.told(), ["library_version"], "{:#}", report.json);
+}
+
+#[test]
+fn what_is_told_to_do_fits_the_machine() {
+    fn without_toolkit(tree: &mut Tree) -> &mut Tree {
+        for name in ["nvidia-ctk", "nvidia-container-runtime", "nvidia-container-runtime-hook"] {
+            tree.without(&format!("/usr/bin/{name}"));
+        }
+        tree.without("/etc/cdi").without("/etc/docker")
+    }
+    let commands = |report: &Report, id: &str| report.check(id)["fix"].to_string();
+    let with_docker = commands(&Report::of_tree(&changed(without_toolkit)), "container_toolkit");
+    assert!(with_docker.contains("restart docker   # ends running containers"), "{with_docker}");
+    let podman = Report::of_tree(&changed(|tree| without_toolkit(tree).without("/usr/bin/dockerd")));
+    let podman = commands(&podman, "container_toolkit");
+    assert!(podman.contains("cdi generate") && !podman.contains("docker"), "{podman}");
+    // Only modules that are loaded are taken out, and one is loaded again whatever becomes of that.
+    let report = Report::of_tree(&changed(|tree| {
+        tree.file("/proc/modules", "nvidia_uvm 1 0 - Live 0x0\nnvidia 1 1 nvidia_uvm, Live 0x0\n");
+        tree.link("/usr/lib64/libnvidia-ml.so.1", "libnvidia-ml.so.550.144.03")
+    }));
+    let reload = commands(&report, "library_version");
+    assert!(reload.contains("sudo rmmod nvidia_uvm nvidia; sudo modprobe nvidia"), "{reload}");
 }
 
 /// Text as files have it: words that the checks look for, broken in every way.

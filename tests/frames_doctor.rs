@@ -82,6 +82,15 @@ fn an_incident() {
 }
 
 #[test]
+fn each_gpu_of_a_check_has_its_own_advice_and_evidence() {
+    let text = shows(&shown("incident-8xh100", 200), 200, 60);
+    for expected in ["GPU 4: A reset cannot bring it back.", "GPU 6: Start no new work", "GPU 4, gpu_lost: "]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
 fn without_a_driver() {
     let state = shown("no-driver", 5);
     for (columns, rows) in SIZES {

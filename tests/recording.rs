@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "support/doctor_tree.rs"]
+mod doctor_tree;
 #[path = "stream/rig.rs"]
 mod rig;
 
@@ -477,4 +479,50 @@ fn five_minutes_of_eight_gpus_stay_under_their_share_of_eight_mebibytes() {
     let bytes = bytes.len();
     println!("{bytes} bytes for 300 samples; {} a sample", bytes / 300);
     assert!(bytes * 12 < 8 << 20, "{} KiB an hour", bytes * 12 / 1_024);
+}
+
+/// What the doctor makes of files: check and outcome.
+fn examined(files: &HostFiles, pci: &[PciDevice]) -> Vec<(String, String, String)> {
+    let mut fold = Deriver::new();
+    fold.push(Record::Inventory(Box::new(Inventory { pci: pci.to_vec(), ..Inventory::default() })));
+    let host_files = Some(Grouped { at: Mono(1), value: files.clone() });
+    let sample = Sample { host_files, mono: Mono(2), ..Sample::default() };
+    let snapshot = fold.push(Record::Sample(Box::new(sample))).unwrap();
+    let all = kgtop::analysis::doctor::examine_snapshot(&snapshot, &[]);
+    all.iter()
+        .map(|each| {
+            (each.check.id.to_owned(), format!("{:?}", each.found.outcome), each.found.summary.clone())
+        })
+        .collect()
+}
+
+#[test]
+fn the_doctor_says_the_same_of_a_redacted_machine() {
+    let daemon = r#"{"runtimes":{"nvidia":{"path":"nvidia-container-runtime"}},"registry-mirrors":["https://registry.secret.corp:5000"],"user":"pa55"}"#;
+    let denial = "type=AVC msg=audit(1767225600.000:10): avc:  denied  { open } for  pid=7 comm=\"python3\" \
+                  path=\"/dev/nvidia0\" scontext=alice_u:system_r:container_t:s0 \
+                  tcontext=system_u:object_r:xserver_misc_device_t:s0 tclass=chr_file permissive=0\n";
+    let mut well = doctor_tree::Tree::healthy();
+    well.file("/etc/docker/daemon.json", daemon);
+    let mut sick = well.clone();
+    sick.file(doctor_tree::AUDIT, denial).file(
+        "/etc/cdi/alice-nvidia.yaml",
+        "kind: nvidia.com/gpu\n- hostPath: /usr/lib64/libcuda.so.550.90.07\n",
+    );
+    for tree in [well, sick] {
+        let directory = tree.write();
+        let root = kgtop::sources::root::Root::open(directory.path()).unwrap();
+        let pci = kgtop::sources::pci::scan(&root);
+        let mut files = HostFiles::default();
+        kgtop::sources::doctor::scan(&root, &mut |found| files = found);
+        let host_files = Some(Grouped { at: Mono(1), value: files.clone() });
+        let sample = Record::Sample(Box::new(Sample { host_files, ..Sample::default() }));
+        let Record::Sample(sample) = Redactor::default().redact(sample) else { panic!() };
+        let redacted = sample.host_files.unwrap().value;
+        let text = format!("{redacted:?}");
+        for secret in ["alice", "registry.secret", "corp", "pa55"] {
+            assert!(!text.contains(secret), "{secret} is in the files");
+        }
+        assert_eq!(examined(&redacted, &pci), examined(&files, &pci));
+    }
 }

@@ -34,7 +34,7 @@ fn with_a_lost_gpu() -> Snapshot {
     let mut records = Rig::new(2, 2).records(3);
     for record in &mut records {
         if let Record::Sample(sample) = record {
-            sample.gpus[1] = GpuSample::new(Rig::id(1), GpuState::Lost);
+            sample.gpus[1] = GpuSample { refusal: Some(15), ..GpuSample::new(Rig::id(1), GpuState::Lost) };
         }
     }
     snapshot(records)
@@ -109,8 +109,8 @@ fn json_has_the_keys_that_are_promised() {
         has_keys(
             gpu,
             "index uuid name brand architecture compute_capability serial board_part vbios inforom gsp pci_bus_id \
-             minor_number module_id numa_node display_attached virtualization memory_shared_with_cpu state \
-             stuck_call stale_seconds utilization memory power temperature clocks performance_state fan_percent \
+             minor_number module_id numa_node display_attached display_active virtualization memory_shared_with_cpu state \
+             refusal stuck_call stale_seconds utilization memory power temperature clocks performance_state fan_percent \
              throttle pcie nvlink fabric ecc remapped_rows retired_pages recovery_action persistence_mode \
              compute_mode mig absent",
         );
@@ -247,7 +247,7 @@ fn nulls(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 fn what_is_absent_is_null_and_says_why() {
     let json = json(&with_a_lost_gpu());
     for (list, may_be_none) in [
-        ("gpus", &["stuck_call"][..]),
+        ("gpus", &["stuck_call", "refusal"][..]),
         ("processes", &["ended", "container", "pod", "slurm_job", "unit", "gpus.0.gpu_instance"][..]),
     ] {
         for object in json[list].as_array().unwrap() {
@@ -264,6 +264,7 @@ fn what_is_absent_is_null_and_says_why() {
     let [healthy, lost] = [&json["gpus"][0], &json["gpus"][1]];
     assert_eq!(healthy["absent"]["fan_percent"], "not_supported");
     assert_eq!(healthy["absent"]["throttle.seconds_by_reason.sw_power_cap.60m"], "insufficient_history");
+    assert_eq!((&healthy["refusal"], &lost["refusal"]), (&Value::Null, &Value::from("GPU_IS_LOST (15)")));
     assert_eq!(lost["absent"]["power.draw_watts"], "lost");
     assert_eq!(lost["absent"]["utilization.gpu_percent"], "lost");
     assert_eq!(lost["power"]["draw_watts"], Value::Null);

@@ -61,6 +61,7 @@ fn version_1_decodes_and_encodes_to_the_same_bytes_for_ever() {
         include_str!("golden/v1-host-files.jsonl"),
         include_str!("golden/v1-storage.jsonl"),
         include_str!("golden/v1-models.jsonl"),
+        include_str!("golden/v1-refusal.jsonl"),
         include_str!("golden/v1-model-parts.jsonl"),
     );
     let mut kinds = std::collections::BTreeSet::new();

@@ -16,6 +16,8 @@ mod bench;
 mod blame;
 #[path = "verdicts/quiet.rs"]
 mod quiet;
+#[path = "verdicts/refusal.rs"]
+mod refusal;
 #[path = "verdicts/rules.rs"]
 mod rules;
 #[path = "verdicts/storage.rs"]

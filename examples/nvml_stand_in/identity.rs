@@ -118,8 +118,8 @@ device_calls! {
     fn nvmlDeviceGetMaxPcieLinkGeneration(gpu, generation: *mut c_uint) { out(generation, gpu.gpu.preset.pcie.0) }
     fn nvmlDeviceGetGpuMaxPcieLinkGeneration(gpu, generation: *mut c_uint) { out(generation, gpu.gpu.preset.pcie.0) }
     fn nvmlDeviceGetMaxPcieLinkWidth(gpu, width: *mut c_uint) { out(width, gpu.gpu.preset.pcie.1) }
-    fn nvmlDeviceGetDisplayMode(gpu, on: *mut c_uint) { out(on, u32::from(gpu.gpu.display)) }
-    fn nvmlDeviceGetDisplayActive(gpu, on: *mut c_uint) { out(on, u32::from(gpu.gpu.display)) }
+    fn nvmlDeviceGetDisplayMode(gpu, on: *mut c_uint) { out(on, u32::from(gpu.gpu.display_attached())) }
+    fn nvmlDeviceGetDisplayActive(gpu, on: *mut c_uint) { out(on, gpu.number(f64::from(u8::from(gpu.gpu.display))) as c_uint) }
     fn nvmlDeviceGetVirtualizationMode(gpu, mode: *mut c_uint) {
         out(mode, u32::from(gpu.state.scenario.host().guest))
     }

@@ -31,8 +31,12 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
             "its UUID and PCI address cannot both be read: what is changed must be known for certain",
         ));
     }
-    if gpu.state != GpuState::Ok {
-        let advice = if gpu.state == GpuState::Lost {
+    let is_reset = matches!(change, Change::Reset | Change::LastResort { .. });
+    let remedied = is_reset && gpu.waits_for_reset();
+    if gpu.state != GpuState::Ok && !remedied {
+        let advice = if gpu.waits_for_reset() {
+            "the driver answers nothing before it is reset (kgtop act reset)"
+        } else if gpu.state == GpuState::Lost {
             "a lost GPU comes back with a reboot, not with a reset or a setting"
         } else {
             "wait until it answers"
@@ -47,8 +51,10 @@ pub(super) fn refusals(gpu: &GpuFacts, host: &HostFacts, change: &Change) -> Vec
     }
     // What root alone may read, root reads when the plan is made again with root's rights.
     let for_root = |absence: &Absence| !host.is_root && *absence == Absence::NoPermission;
+    // A GPU that waits for its reset has no process list; who holds its device file is looked for all the same.
     if let Err(absence) = &gpu.holders
         && !for_root(absence)
+        && !remedied
     {
         found.push(refusal(
             RefusalKind::Unread,

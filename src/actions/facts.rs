@@ -4,6 +4,7 @@
 use super::change::{Change, format_watts, on_off};
 use super::mig::{MigFacts, MigProfile};
 use super::settings::{ComputeMode, EccCounters};
+use crate::model::nvml_code::RESET_REQUIRED;
 use crate::model::{
     Absence, Gpu, GpuInfo, GpuState, Health, Live, MigInstance, Process, ProcessKey, ProcessList, Reading,
     Snapshot, known,
@@ -26,6 +27,8 @@ pub struct GpuFacts {
     pub name: String,
     /// How reading it goes.
     pub state: GpuState,
+    /// NVML's return code by which the driver refuses it, while it is lost.
+    pub refusal: Option<u32>,
     /// The limit that was set.
     pub power_limit: Reading<Watts>,
     /// Least and greatest limit that can be set.
@@ -135,7 +138,7 @@ impl GpuFacts {
             gpu.live.as_ref().map(|group| &group.value),
             gpu.health.as_ref().map(|group| &group.value),
         );
-        facts.state = gpu.state;
+        (facts.state, facts.refusal) = (gpu.state, gpu.refusal);
         facts.bus_is_shared = snapshot.gpus.iter().any(|other| {
             let of = |gpu: &Gpu| known(&gpu.info.pci_bus_id).map(|address| bus(&address).to_owned());
             other.id != gpu.id && of(gpu).is_some() && of(other) == of(gpu)
@@ -168,6 +171,7 @@ impl GpuFacts {
             index: known(&info.index),
             name: known(&info.name).map_or_else(|| "GPU".to_owned(), |name| name.to_string()),
             state: GpuState::Ok,
+            refusal: None,
             power_limit: health.map_or_else(|| Err(Absence::NotRequested), |h| h.power_limit_set.clone()),
             power_range: range,
             default_power_limit: info.default_power_limit.clone(),
@@ -188,6 +192,12 @@ impl GpuFacts {
             minor: info.minor.clone(),
             holders: Err(Absence::NotRequested),
         }
+    }
+
+    /// The driver waits for a reset, and answers nothing until then.
+    #[must_use]
+    pub fn waits_for_reset(&self) -> bool {
+        self.state == GpuState::Lost && self.refusal == Some(RESET_REQUIRED)
     }
 
     /// The same with the MIG instances.

@@ -1,6 +1,6 @@
 //! Which GPU was meant.
 
-use crate::model::{Gpu, GpuState, Snapshot};
+use crate::model::{Gpu, GpuState, Snapshot, nvml_code};
 
 /// What can be written for a GPU: index, UUID, unique beginning of a UUID, PCI address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -116,6 +116,7 @@ fn candidates<'a>(gpus: impl Iterator<Item = &'a Gpu>) -> String {
             let address = gpu.info.pci_bus_id.as_deref().unwrap_or("no address");
             let state = match gpu.state {
                 GpuState::Ok => "",
+                GpuState::Lost if gpu.refusal == Some(nvml_code::RESET_REQUIRED) => ", waits for a reset",
                 GpuState::Lost => ", lost: it comes back with a reboot, not with a reset or a setting",
                 other => &format!(", {}", other.name()),
             };

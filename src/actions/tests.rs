@@ -140,6 +140,21 @@ fn a_reset_is_refused_for_every_holder_and_where_nobody_can_be_proven_absent() {
 }
 
 #[test]
+fn a_gpu_that_waits_for_its_reset_may_be_reset_and_nothing_else() {
+    let refused = |change: &Change, code: u32, open_by: &[(u32, String)]| {
+        let mut facts = GpuFacts { state: GpuState::Lost, refusal: Some(code), ..gpu() };
+        // It has no process list any more: the device files say who holds it.
+        facts.holders = Err(Absence::Lost);
+        let host = HostFacts { open_by: Some(open_by.to_vec()), ..host() };
+        kinds(&plan_gpu(&facts, &host, change.clone(), Mono(1)))
+    };
+    assert_eq!(refused(&Change::Reset, 16, &[]), []);
+    assert_eq!(refused(&Change::Reset, 16, &[(5, "python".into())]), [RefusalKind::Held]);
+    assert_eq!(refused(&Change::Reset, 15, &[]), [RefusalKind::Lost, RefusalKind::Unread]);
+    assert_eq!(refused(&limit(250), 16, &[]), [RefusalKind::Lost, RefusalKind::Unread]);
+}
+
+#[test]
 fn peers_over_nvlink_come_along_where_their_generation_needs_it() {
     let refused = |architecture: &str, links: (u32, u32), fabric_manager: Option<bool>| {
         let facts = GpuFacts { architecture: Ok(architecture.into()), nvlinks: links, ..gpu() };
@@ -255,4 +270,7 @@ fn the_unit_sets_each_gpu_by_its_address() {
     assert!(unit.text.contains("ExecStart=/usr/bin/nvidia-smi -i 00000000:41:00.0 -pl 250\n"));
     assert!(unit.text.contains("ExecStart=/usr/bin/nvidia-smi -i 00000000:42:00.0 -pl 300\n"));
     assert!(unit.undo.contains("disable --now kgtop-power-limit.service"));
+    let undone = "\nsudo kgtop act power-limit default --gpu 0000:41:00.0\n\
+                  sudo kgtop act power-limit default --gpu 0000:42:00.0";
+    assert!(unit.undo.ends_with(undone), "{}", unit.undo);
 }

@@ -14,6 +14,7 @@ mod found;
 mod health;
 mod module;
 mod nodes;
+mod on_disk;
 mod running;
 mod selinux;
 mod version;

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub const INCIDENTS_AT_MOST: usize = 1_000;
 /// Raw lines that are kept of one incident: its first ones, which say most.
 pub const RAW_AT_MOST: usize = 64;
+/// The recovery action "none" (`nvmlDeviceGpuRecoveryAction_t` of nvml.h).
+const RECOVERED: u32 = 0;
 /// Details that wait for the event that they belong to.
 const WAITING_AT_MOST: usize = 16;
 
@@ -85,6 +87,20 @@ impl Incident {
             Some(name) => format!("{name} (pid {pid})"),
             None => format!("pid {pid}, unknown"),
         })
+    }
+
+    /// Whether this ends what an earlier fault left: the driver was loaded anew, or it calls the GPU recovered. Told
+    /// of one boot's log alone, whose lines have a time since boot, and of what the kernel wrote.
+    #[must_use]
+    pub fn ends(&self, fault: &Self) -> bool {
+        if self.user_space || self.first.mono.0 == 0 || fault.first.mono.0 == 0 {
+            return false;
+        }
+        let recovered = self.recovery_action == Some(RECOVERED)
+            && self.last.mono >= fault.first.mono
+            && self.gpu == fault.gpu
+            && self.pci == fault.pci;
+        recovered || self.kind == Kind::DriverLoad && self.first.mono > fault.last.mono
     }
 
     fn keep(&mut self, line: &Arc<str>) {

@@ -200,9 +200,7 @@ fn in_full(Examined { check, found }: &Examined) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", found.outcome.name(), found.summary), String::new()];
     let seen = if found.outcome == Outcome::Fail { "seen as" } else { "would be seen as" };
     lines.push(format!("{seen}: {}", check.symptom));
-    if let Some(advice) = &found.advice {
-        lines.push(format!("what to do: {advice}"));
-    }
+    lines.extend(found.advice.iter().map(|advice| format!("what to do: {advice}")));
     if !found.fix.is_empty() {
         lines.extend([String::new(), "commands:".into()]);
         lines.extend(found.fix.iter().map(|command| format!("$ {command}")));

@@ -120,7 +120,10 @@ fn take_gpus(board: &mut Board, stuck: &[StuckCall]) -> Vec<GpuSample> {
         .gpus
         .iter_mut()
         .map(|slot| {
-            let empty = GpuSample::new(slot.pending.id.clone(), slot.pending.state);
+            let empty = GpuSample {
+                refusal: slot.pending.refusal,
+                ..GpuSample::new(slot.pending.id.clone(), slot.pending.state)
+            };
             let mut sample = std::mem::replace(&mut slot.pending, empty);
             if let Some(call) = stuck.iter().find(|call| call.gpu.as_ref() == Some(&sample.id)) {
                 sample.state = GpuState::Stalled;

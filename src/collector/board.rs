@@ -1,8 +1,8 @@
 //! The board on which the threads post what they read and from which a tick takes it.
 
 use crate::model::{
-    Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostFiles, HostProcess, PciDevice, ProcessFacts,
-    SourceState, SourceStatus, StuckCall,
+    Absence, Bye, Driver, GpuId, GpuInfo, GpuSample, Grouped, HostFiles, HostProcess, PciDevice,
+    ProcessFacts, SourceState, SourceStatus, StuckCall,
 };
 use crate::model::{Demand, Reading};
 use crate::sources::nvml::{CallSlot, Session};
@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::STUCK_AFTER;
+
+/// The driver library, among the sources.
+const NVML: &str = "nvml";
 
 /// What the threads share.
 pub(super) struct Shared {
@@ -83,6 +86,8 @@ pub(super) struct GpuSlot {
     pub(super) call: Arc<CallSlot>,
     /// The same of the thread that measures PCIe throughput, where there is one.
     pub(super) throughput: Option<Arc<CallSlot>>,
+    /// Why the driver gives nothing of it, although it is not lost.
+    pub(super) unreadable: Option<Absence>,
     /// PIDs of its newest process list.
     pub(super) pids: Vec<u32>,
 }
@@ -206,16 +211,28 @@ impl Board {
         self.sources.insert(name, (state, reason.into()));
     }
 
-    /// The sources as they go into a sample.
+    /// The sources as they go into a sample. NVML is whole only where every GPU gives something.
     pub(super) fn source_list(&self) -> Vec<SourceStatus> {
-        self.sources
-            .iter()
-            .map(|(name, (state, reason))| SourceStatus {
-                name: (*name).into(),
-                state: *state,
-                reason: Arc::clone(reason),
-            })
-            .collect()
+        let refused = self.refused();
+        let status = |name: &str, state: SourceState, reason: &Arc<str>| match &refused {
+            Some(refused) if name == NVML && state == SourceState::Ok => {
+                SourceStatus { name: name.into(), state: SourceState::Degraded, reason: Arc::clone(refused) }
+            }
+            _ => SourceStatus { name: name.into(), state, reason: Arc::clone(reason) },
+        };
+        self.sources.iter().map(|(name, (state, reason))| status(name, *state, reason)).collect()
+    }
+
+    /// Which GPUs give nothing, and why the first of them does not.
+    fn refused(&self) -> Option<Arc<str>> {
+        let mut refused = self.gpus.iter().filter_map(|gpu| Some((gpu, gpu.unreadable.as_ref()?)));
+        let (first, reason) = refused.next()?;
+        let index = first.info.as_ref().and_then(|info| info.index.as_ref().ok());
+        let name = index.map_or_else(|| first.pending.id.to_string(), ToString::to_string);
+        Some(match refused.count() {
+            0 => format!("nothing of GPU {name} can be read: {reason}").into(),
+            more => format!("nothing of GPU {name} and {more} more can be read: {reason}").into(),
+        })
     }
 
     /// The calls that have not returned for too long, GPU by GPU, then the others.

@@ -177,13 +177,14 @@ impl Opener {
         let caller = Caller::new(self.shared.clock);
         let slot = GpuSlot {
             info: None,
-            pending: GpuSample::new(
-                device.id(),
-                if device.is_lost() { GpuState::Lost } else { GpuState::Ok },
-            ),
+            pending: GpuSample {
+                refusal: device.refusal(),
+                ..GpuSample::new(device.id(), if device.is_lost() { GpuState::Lost } else { GpuState::Ok })
+            },
             round: 0,
             call: caller.slot(),
             throughput: None,
+            unreadable: None,
             pids: Vec::new(),
         };
         let place = self.shared.post(|board| {
@@ -274,6 +275,7 @@ fn place_of(device: &PciDevice, left_closed: bool, clock: Clock) -> GpuSlot {
         round: u64::MAX,
         call: Caller::new(clock).slot(),
         throughput: None,
+        unreadable: None,
         pids: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::board::Shared;
 use super::writer::spawn;
-use crate::model::{Absence, Demand, Fast, GpuSample, GpuState, Grouped};
+use crate::model::{Absence, Demand, Fast, GpuSample, GpuState, Grouped, read};
 use crate::sources::nvml::{Caller, Device, FastBand, Session};
 use crate::units::Mono;
 use std::sync::Arc;
@@ -130,14 +130,17 @@ impl Worker<'_> {
         let list = self.device.process_list(self.caller);
         let pids = list.iter().flatten().map(|process| process.pid).collect();
         let state = if self.device.is_lost() { GpuState::Lost } else { GpuState::Ok };
+        let refusal = self.device.refusal();
+        let unreadable = read::refusal(Some(&fast.value), Some(&live)).cloned();
         self.post(|slot| {
             slot.fast = Some(fast);
             slot.live = Some(Grouped { at, value: live });
             slot.processes = Some(Grouped { at, value: list });
-            slot.state = state;
+            (slot.state, slot.refusal) = (state, refusal);
         });
         self.shared.post(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
+                slot.unreadable = unreadable;
                 slot.pids = pids;
             }
         });
@@ -232,7 +235,8 @@ impl Worker<'_> {
     fn post_lost(&self, round: u64) {
         self.shared.post(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
-                slot.pending.state = GpuState::Lost;
+                (slot.pending.state, slot.pending.refusal) = (GpuState::Lost, self.device.refusal());
+                slot.unreadable = None;
                 slot.round = round;
             }
         });

@@ -35,6 +35,19 @@ macro_rules! readings {
                 Self { $($field: Err(reason.clone()),)* }
             }
 
+            /// Why nothing of it could be read: every reading that the device has was refused or failed. `None`
+            /// as soon as there is one value, or where nothing was asked for.
+            #[must_use]
+            pub fn refusal(&self) -> Option<&Absence> {
+                let mut refusal = None;
+                $(match &self.$field {
+                    Ok(_) => return None,
+                    Err(reason) if reason.is_refusal() => refusal = refusal.or(Some(reason)),
+                    Err(_) => {}
+                })*
+                refusal
+            }
+
             /// Calls `visit` with the field name and the reason of every absent reading.
             pub fn absences(&self, visit: &mut dyn FnMut(&'static str, &Absence)) {
                 $(if let Err(reason) = &self.$field { visit(stringify!($field), reason); })*

@@ -192,8 +192,10 @@ readings! {
         nvswitch_links: u32,
         /// Whether GPM answers.
         gpm: bool,
-        /// A display is attached.
+        /// A display is attached. An H200, which has no connector, says so too (h200.md).
         display_attached: bool,
+        /// A display is driven (`nvmlDeviceGetDisplayActive`).
+        display_active: bool,
         /// Virtualisation mode: 0 none, 1 pass-through, 2 vGPU guest, 3 vGPU host, 4 vSGA host.
         virtualization: u32,
         /// Framebuffer shared with the CPU (coherent or unified memory).

@@ -16,6 +16,19 @@ fn unread(gpu: &Gpu) -> Absence {
     }
 }
 
+/// Why a GPU that answers gives nothing at all: both groups that are read at each interval were refused whole.
+#[must_use]
+pub fn refusal<'a>(fast: Option<&Fast>, live: Option<&'a Live>) -> Option<&'a Absence> {
+    let nothing_fast = fast.is_none_or(|fast| {
+        fast.power.is_err()
+            && fast.sm_clock.is_err()
+            && fast.utilization.is_err()
+            && fast.memory_utilization.is_err()
+            && fast.clock_events.is_err()
+    });
+    live.and_then(Live::refusal).filter(|_| nothing_fast)
+}
+
 fn of<G, T: Clone>(gpu: &Gpu, group: Option<&Grouped<G>>, read: fn(&G) -> &Reading<T>) -> Reading<T> {
     group.map_or_else(|| Err(unread(gpu)), |group| read(&group.value).clone())
 }

@@ -41,6 +41,12 @@ impl Absence {
         Self::Failed { code, text: text.into() }
     }
 
+    /// Whether the driver was asked and gave no answer: no permission, or an error of its own.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::NoPermission | Self::Failed { .. })
+    }
+
     /// The name in the stream and in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -105,7 +105,7 @@ pub enum GpuState {
     Ok,
     /// A call into it has not returned.
     Stalled,
-    /// It fell off the bus, or answers `GPU_IS_LOST`.
+    /// It fell off the bus, or the driver refuses it; with which code stands in [`GpuSample::refusal`].
     Lost,
     /// It sleeps (runtime power management) and was left asleep.
     Asleep,
@@ -156,6 +156,9 @@ pub struct GpuSample {
     pub id: GpuId,
     /// How reading it goes.
     pub state: GpuState,
+    /// The NVML return code with which the driver refuses the GPU, while its state is lost: `GPU_IS_LOST`,
+    /// `RESET_REQUIRED`, or why it gave no handle. `None` where it was never refused, or the writer did not tell.
+    pub refusal: Option<u32>,
     /// The call that has not returned, if one has not.
     pub stuck: Option<StuckCall>,
     /// Ten times a second, folded.
@@ -187,6 +190,7 @@ impl GpuSample {
         Self {
             id,
             state,
+            refusal: None,
             stuck: None,
             fast: None,
             live: None,

@@ -81,6 +81,8 @@ pub struct Gpu {
     pub state: GpuState,
     /// When `state` was last another one; the first sample if never.
     pub state_since: Mono,
+    /// The NVML return code with which the driver refuses it, where it does and the code is known.
+    pub refusal: Option<u32>,
     /// The call that has not returned, if one has not.
     pub stuck: Option<StuckCall>,
     /// Ten times a second, folded.

@@ -89,7 +89,7 @@ fn in_full(out: &mut String, Examined { check, found }: &Examined) {
     for Evidence { place, text } in &found.evidence {
         let _ = writeln!(out, "    evidence:   {}: {}", printable(place), printable(text));
     }
-    if let Some(advice) = &found.advice {
+    for advice in &found.advice {
         let _ = writeln!(out, "    what to do: {}", printable(advice));
     }
     for command in &found.fix {
@@ -133,7 +133,8 @@ fn examined_json(Examined { check, found }: &Examined) -> Value {
         Value::Object(one)
     });
     object.insert("evidence".into(), evidence.collect());
-    object.insert("advice".into(), found.advice.as_deref().into());
+    let advice = Some(found.advice.join(" ")).filter(|advice| !advice.is_empty());
+    object.insert("advice".into(), advice.into());
     object.insert("fix".into(), found.fix.clone().into());
     object.insert("symptom".into(), check.symptom.into());
     Value::Object(object)

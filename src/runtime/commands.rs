@@ -123,7 +123,12 @@ pub(super) fn complain(report: &Report, status: u8) -> ExitCode {
     // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
     let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
-    ExitCode::from(if usage { EXIT_USAGE } else { status })
+    let refused = report.downcast_ref::<Refused>().is_some();
+    ExitCode::from(match () {
+        () if usage => EXIT_USAGE,
+        () if refused => EXIT_REFUSED,
+        () => status,
+    })
 }
 
 /// An error and its causes, each said once: some errors name their cause themselves, for those who print them alone.
@@ -145,13 +150,33 @@ pub(super) fn told(report: &Report) -> String {
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
+/// Exit status when nothing was done.
+pub(super) const EXIT_REFUSED: u8 = 3;
+
+/// What is not done, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("refused: {0}")]
+pub(super) struct Refused(pub(super) String);
+
 /// Opens the root that `--root` names.
 pub(super) fn root(global: &GlobalArgs) -> Result<Root> {
     match &global.root {
         None => Ok(Root::Live),
         // The message names the directory, or the file and line in it.
-        Some(directory) => Root::open(directory).map_err(|error| Usage(format!("--root: {error}")).into()),
+        Some(directory) => {
+            Root::open(&absolute(directory)?).map_err(|error| Usage(format!("--root: {error}")).into())
+        }
     }
+}
+
+/// The directory that `--tools` names.
+pub(super) fn tools(global: &GlobalArgs) -> Result<Option<PathBuf>> {
+    global.tools.as_deref().map(absolute).transpose()
+}
+
+/// A path that holds in every working directory: programs are started in another one.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).wrap_err("the working directory could not be read")
 }
 
 fn stream(
@@ -192,6 +217,9 @@ pub(super) fn place_arguments(global: &GlobalArgs, config: &Config) -> Vec<OsStr
     }
     if let Some(root) = &global.root {
         arguments.extend(["--root".into(), root.into()]);
+    }
+    if let Some(tools) = &global.tools {
+        arguments.extend(["--tools".into(), tools.into()]);
     }
     arguments
 }

@@ -1,6 +1,6 @@
 //! From files and arguments to one configuration, each value checked where its line is known.
 
-use super::commands::Usage;
+use super::commands::{Refused, Usage};
 use crate::app::Tab;
 use crate::cli::{GlobalArgs, ScreenArgs};
 use crate::config::{self, Arguments, Config, ConfigError, FileConfig, READ_ONLY_VARIABLE};
@@ -38,7 +38,14 @@ pub(super) fn configure(global: &GlobalArgs, screen: &ScreenArgs, whole: bool) -
         gpus: screen.gpus.gpu.clone(),
         nvml_lib: global.nvml_lib.clone(),
     };
-    Ok(config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref()))
+    let mut config = config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref());
+    // Whoever begins it: the collector, the doctor and an action load what was looked at here.
+    if let Some(library) = &mut config.nvml_lib {
+        *library = super::act::trusted(library).ok_or_else(|| {
+            Refused(format!("{}: as root kgtop loads no library that others can write", library.display()))
+        })?;
+    }
+    Ok(config)
 }
 
 fn user_config() -> Option<PathBuf> {

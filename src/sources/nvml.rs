@@ -37,7 +37,7 @@ mod value;
 mod version;
 
 pub use call::{CallId, CallSlot, Caller, Tier};
-pub use error::{OpenError, code_name};
+pub use error::OpenError;
 pub use events::{XidEvent, XidEvents};
 pub use fast::{FastBand, FastRead};
 pub use mig_profiles::MigProfileInfo;
@@ -225,6 +225,12 @@ impl Device {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.port.is_lost()
+    }
+
+    /// NVML's return code by which the driver gave it up or refused its handle, while it [is lost](Self::is_lost).
+    #[must_use]
+    pub fn refusal(&self) -> Option<u32> {
+        self.port.refusal()
     }
 }
 

@@ -88,6 +88,7 @@ object!(GpuInfo {
     nvswitch_links => "nvswitch_links",
     gpm => "gpm",
     display_attached => "display_attached",
+    display_active => "display_active",
     virtualization => "virtualization",
     memory_shared_with_cpu => "memory_shared_with_cpu",
 });
@@ -161,6 +162,7 @@ names!(GpuState {
 object!(GpuSample {
     id => "id",
     state => "state",
+    refusal => "refusal",
     stuck => "stuck",
     fast => "fast",
     live => "live",

@@ -3,7 +3,7 @@
 use super::theme::Role;
 use crate::analysis::Severity;
 use crate::analysis::clock_events::{self, ClockEventReason};
-use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading};
+use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading, nvml_code};
 use crate::units::{Bytes, format_age};
 use std::fmt::Display;
 use std::time::Duration;
@@ -72,7 +72,14 @@ pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
     let since = format_age(age);
     match gpu.state {
         GpuState::Ok => None,
-        GpuState::Lost => Some((format!("LOST from the bus {since} ago"), Role::Critical)),
+        GpuState::Lost => {
+            let words = match gpu.refusal {
+                None | Some(nvml_code::GPU_IS_LOST) => format!("LOST from the bus {since} ago"),
+                Some(nvml_code::RESET_REQUIRED) => format!("NEEDS A RESET for {since}"),
+                Some(code) => format!("REFUSED by the driver for {since}: {}", nvml_code::code_words(code)),
+            };
+            Some((words, Role::Critical))
+        }
         GpuState::Stalled => {
             let call = gpu.stuck.as_ref().map_or("a driver call", |call| &*call.call);
             Some((format!("STALLED in {call} for {since}"), Role::Critical))

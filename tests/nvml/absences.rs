@@ -80,6 +80,7 @@ fn a_gpu_that_needs_a_reset_is_lost_too() {
     let mut rig = one("h200", &error("nvmlDeviceGetTemperature", 16));
     assert_eq!(rig.devices[0].live(&rig.caller).temperature, Err(Absence::Lost));
     assert!(rig.devices[0].is_lost());
+    assert_eq!(rig.devices[0].refusal(), Some(16), "and it is told that a reset is what it needs");
 }
 
 #[test]

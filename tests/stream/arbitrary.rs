@@ -232,7 +232,7 @@ structs! {
         uuid index name brand architecture compute_capability serial board_part vbios inforom gsp pci_bus_id
         pci_device_id minor module_id numa_node cpu_affinity max_sm_clock max_memory_clock min_power_limit
         max_power_limit default_power_limit thresholds supported_clock_events max_pcie_generation
-        gpu_max_pcie_generation max_pcie_width nvlinks nvlink_version nvswitch_links gpm display_attached
+        gpu_max_pcie_generation max_pcie_width nvlinks nvlink_version nvswitch_links gpm display_attached display_active
         virtualization memory_shared_with_cpu
     }
     Thresholds {
@@ -283,7 +283,7 @@ structs! {
     SnapshotBatch { dataset first total rows state problem }
     ZfsSnapshot { name used referenced created holds clones }
     GpuSample {
-        id state stuck fast live processes gpm counters process_utilization buffers health nvlinks mig
+        id state refusal stuck fast live processes gpm counters process_utilization buffers health nvlinks mig
     }
     StuckCall { gpu call since wait_channel ended }
     HostSample {

@@ -110,6 +110,7 @@ impl Rig {
             nvswitch_links: Ok(18),
             gpm: Ok(true),
             display_attached: Ok(false),
+            display_active: Ok(false),
             virtualization: Ok(0),
             memory_shared_with_cpu: Ok(false),
         };

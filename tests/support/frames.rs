@@ -311,6 +311,7 @@ impl Rig {
             _ => GpuState::Ok,
         };
         let mut gpu = GpuSample::new(Self::id(index), state);
+        gpu.refusal = (state == GpuState::Lost).then_some(15);
         if state == GpuState::Stalled {
             gpu.stuck = Some(StuckCall {
                 gpu: Some(Self::id(index)),

@@ -4,7 +4,7 @@
 use super::bench::{Told, play};
 use super::storage::{Pool, between};
 use kgtop::analysis::verdict::{Rule, rules};
-use kgtop::model::{Record, SourceState};
+use kgtop::model::{GpuState, Record, SourceState};
 use kgtop::sources::scenario::Scenario;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -133,6 +133,24 @@ const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        rule: "gpu_reset_required",
+        cause_change: |record, at| refuse(record, at, 16),
+        near_change: |record, at| refuse(record, at, 15),
+        ..CASE
+    },
+    Case {
+        rule: "gpu_refused",
+        cause_change: |record, at| refuse(record, at, 8),
+        near_change: |record, at| refuse(record, at, 16),
+        ..CASE
+    },
+    Case {
+        rule: "gpu_unreadable",
+        cause: "[[fault]]\ncall = \"*\"\ngpu = 1\nfrom = 20\nto = 110\nkind = \"error\"\ncode = 999",
+        near: "[[fault]]\ncall = \"nvmlDeviceGetTemperature\"\ngpu = 1\nfrom = 20\nto = 110\nkind = \"error\"\ncode = 999",
+        ..CASE
+    },
+    Case {
         rule: "gpu_stalled",
         cause: "[[fault]]\ncall = \"nvmlDeviceGetTemperature\"\ngpu = 1\nfrom = 20\nto = 110\nkind = \"block\"",
         // Back before the deadline.
@@ -169,6 +187,15 @@ const CASES: &[Case] = &[
         ),
         near: log_line!(
             "NVRM: Xid (PCI:{bdf}): 94, pid=100, name=python, Contained: CE User Channel (0x9). RST: No, D-RST: No"
+        ),
+        ..CASE
+    },
+    Case {
+        rule: "critical_xid",
+        cause: log_line!("NVRM: Xid (PCI:{bdf}): 62, pid=100, name=python, 2027a228 0000b580 00000000"),
+        // A row was remapped, as it should be.
+        near: log_line!(
+            "NVRM: Xid (PCI:{bdf}): 63, pid=100, name=python, Row Remapper: New row marked for remapping"
         ),
         ..CASE
     },
@@ -436,6 +463,13 @@ fn pool(record: &mut Record, at: f64, bad: &Pool) {
 
 const fn holds(at: f64) -> bool {
     FROM <= at && at < TO
+}
+
+fn refuse(record: &mut Record, at: f64, code: u32) {
+    let Record::Sample(sample) = record else { return };
+    if let Some(gpu) = sample.gpus.get_mut(1).filter(|_| holds(at)) {
+        (gpu.state, gpu.refusal) = (GpuState::Lost, Some(code));
+    }
 }
 
 fn degrade(record: &mut Record, at: f64, name: &str) {

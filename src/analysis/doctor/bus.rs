@@ -91,10 +91,12 @@ fn link(context: &Context<'_>) -> Found {
         context.verdicts.iter().filter(|verdict| verdict.rule == "pcie_link_degraded").collect();
     if !degraded.is_empty() {
         let found = Found::warn(listed(degraded.iter().map(|verdict| &verdict.summary)))
-            .advise(degraded.first().map(|verdict| verdict.advice.clone()).unwrap_or_default());
+            .advise_each(degraded.iter().map(|verdict| (context.about(verdict), &*verdict.advice)));
         return degraded
             .iter()
-            .fold(found, |found, verdict| found.seen("NVML", verdict.evidence.clone()))
+            .fold(found, |found, verdict| {
+                found.seen(context.place(verdict, "NVML"), verdict.evidence.clone())
+            })
             .fix("sudo lspci -vv -d 10de: | grep -E 'LnkCap|LnkSta'");
     }
     let known: Vec<&PciDevice> = context.gpus().iter().filter(|gpu| gpu.link_width.is_ok()).collect();

@@ -8,6 +8,11 @@ use crate::model::HostFile;
 const DOCKER: &str = "/etc/docker/daemon.json";
 const PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 const GENERATE: &str = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml";
+const INSTALL: &str =
+    "sudo dnf install nvidia-container-toolkit   # Debian, Ubuntu: sudo apt install nvidia-container-toolkit";
+/// Without `live-restore` the daemon ends its containers when it stops (Docker manual, "Live restore").
+const RESTART_DOCKER: &str =
+    "sudo systemctl restart docker   # ends running containers, unless live-restore is on";
 const NEEDS: &[Need] = &[Need::Files, Need::Gpu, Need::Ours, Need::Host];
 
 pub(super) const CHECKS: &[Check] = &[
@@ -73,15 +78,30 @@ fn toolkit(context: &Context<'_>) -> Found {
     match (installed, engines.is_empty()) {
         (Some(path), _) => seen(Found::pass("the toolkit is installed").seen(path, "there")),
         (None, true) => Found::skip("no container engine is installed"),
-        (None, false) => seen(Found::warn(format!(
-            "{} cannot give GPUs to containers: the toolkit is not installed",
-            listed(engines.iter().map(|(name, _)| name))
-        )))
-        .seen("/usr/bin", "no nvidia-container-runtime, no nvidia-ctk")
-        .fix("sudo dnf install nvidia-container-toolkit   # Debian, Ubuntu: sudo apt install nvidia-container-toolkit")
-        .fix("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
-        .fix(GENERATE),
+        (None, false) => configure(
+            context,
+            seen(Found::warn(format!(
+                "{} cannot give GPUs to containers: the toolkit is not installed",
+                listed(engines.iter().map(|(name, _)| name))
+            )))
+            .seen("/usr/bin", "no nvidia-container-runtime, no nvidia-ctk")
+            .fix(INSTALL),
+        ),
     }
+}
+
+/// How the toolkit is made known to each engine that is there.
+fn configure(context: &Context<'_>, found: Found) -> Found {
+    let mut found = found;
+    if engine(context, "dockerd").is_some() {
+        found = found.fix("sudo nvidia-ctk runtime configure --runtime=docker").fix(RESTART_DOCKER);
+    } else if engine(context, "containerd").is_some() {
+        // Docker starts its own containerd; that one needs no configuration. Containers go on through its restart.
+        found = found
+            .fix("sudo nvidia-ctk runtime configure --runtime=containerd")
+            .fix("sudo systemctl restart containerd");
+    }
+    if engine(context, "podman").is_some() { found.fix(GENERATE) } else { found }
 }
 
 /// Specifications for NVIDIA GPUs.
@@ -136,9 +156,14 @@ fn cdi(context: &Context<'_>) -> Found {
             .fix(generate(&file.path));
         }
     }
-    let found = Found::pass(match module {
-        Some(module) => format!("names driver {module}, and its device nodes are there"),
-        None => "is there".into(),
+    let versioned = |file: &&HostFile| {
+        let lines = file.lines.as_deref().unwrap_or_default();
+        lines.iter().any(|(_, line)| of_library(line.trim()).is_some())
+    };
+    let found = Found::pass(match (module, specifications.iter().all(versioned)) {
+        (Some(module), true) => format!("names driver {module}, and its device nodes are there"),
+        (Some(_), false) => "its device nodes are there; its driver version was not seen".into(),
+        (None, _) => "is there".into(),
     });
     specifications.iter().fold(found, |found, file| {
         let lines = file.lines.as_deref().unwrap_or_default();
@@ -173,8 +198,8 @@ fn docker(context: &Context<'_>) -> Found {
         return Found::fail("Docker is told of a runtime that is not installed")
             .line(DOCKER, line)
             .seen("/usr/bin/nvidia-container-runtime", "not there")
-            .fix("sudo dnf install nvidia-container-toolkit   # Debian, Ubuntu: sudo apt install nvidia-container-toolkit")
-            .fix("sudo systemctl restart docker");
+            .fix(INSTALL)
+            .fix(RESTART_DOCKER);
     }
     if runtime.is_none() && installed(context).is_none() {
         return Found::skip("the toolkit is not installed: see there");
@@ -187,7 +212,7 @@ fn docker(context: &Context<'_>) -> Found {
             .seen(docker, "Docker")
             .seen(DOCKER, "no nvidia")
             .fix("sudo nvidia-ctk runtime configure --runtime=docker")
-            .fix("sudo systemctl restart docker");
+            .fix(RESTART_DOCKER);
     }
     let found = Found::pass("Docker can give GPUs to containers").seen(docker, "Docker");
     let found = match named {

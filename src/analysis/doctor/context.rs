@@ -77,6 +77,19 @@ impl<'a> Context<'a> {
         if self.nvml() { &self.snapshot.gpus } else { &[] }
     }
 
+    /// The GPU that a finding is about, in words; nothing for one about the host.
+    pub(super) fn about(&self, verdict: &Verdict) -> String {
+        let Some(id) = &verdict.gpu else { return String::new() };
+        let index = self.snapshot.gpus.iter().find(|gpu| gpu.id == *id).and_then(Gpu::index);
+        index.map_or_else(|| id.to_string(), |index| format!("GPU {index}"))
+    }
+
+    /// Where the evidence of a finding was read, with its GPU.
+    pub(super) fn place(&self, verdict: &Verdict, source: &str) -> String {
+        let about = self.about(verdict);
+        if about.is_empty() { source.to_owned() } else { format!("{about}, {source}") }
+    }
+
     /// Whether kgtop runs in a container: then files of the host are not the host's.
     pub(super) fn in_container(&self) -> bool {
         ["/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io"]

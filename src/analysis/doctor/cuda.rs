@@ -117,6 +117,11 @@ fn driver(context: &Context<'_>) -> Found {
     }))
 }
 
+/// Lines of names and values, read by PAM for whoever logs in: none of them has a condition (pam_env(8)).
+const ENVIRONMENT: &str = "/etc/environment";
+/// What kgtop itself was started with.
+const OWN_ENVIRONMENT: &str = "/proc/self/environ";
+
 /// Where it is set, and to what.
 struct Setting<'a> {
     path: &'a str,
@@ -125,7 +130,7 @@ struct Setting<'a> {
 }
 
 fn settings<'a>(context: &Context<'a>) -> Vec<Setting<'a>> {
-    let files = ["/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/etc/bashrc", "/proc/self/environ"];
+    let files = [ENVIRONMENT, "/etc/profile", "/etc/bash.bashrc", "/etc/bashrc", OWN_ENVIRONMENT];
     let fixed = files.iter().filter_map(|path| context.file(path));
     let mut found = Vec::new();
     for file in fixed.chain(context.below("/etc/profile.d/")) {
@@ -163,18 +168,29 @@ fn seen_with(value: &str, gpus: usize) -> Option<usize> {
 fn visible(context: &Context<'_>) -> Found {
     let gpus = if context.nvml() { context.answering().len() } else { context.bound_to("nvidia").count() };
     let settings = settings(context);
-    let hidden = settings.iter().find(|setting| seen_with(&setting.value, gpus) == Some(0));
+    // A script may set it under a condition, which is not worked out here.
+    let certain = |setting: &&Setting<'_>| matches!(setting.path, ENVIRONMENT | OWN_ENVIRONMENT);
+    let hides = |setting: &&Setting<'_>| seen_with(&setting.value, gpus) == Some(0);
+    let hidden = settings.iter().filter(hides).find(certain).or_else(|| settings.iter().find(hides));
     if let Some(setting) = hidden.filter(|_| gpus > 0) {
         let what =
             if setting.value.is_empty() { "empty".to_owned() } else { format!("\"{}\"", setting.value) };
-        let found = Found::fail(format!("CUDA_VISIBLE_DEVICES is {what}: programs see no GPU"))
-            .line(setting.path, setting.line);
-        return if setting.path == "/proc/self/environ" {
-            found.fix("unset CUDA_VISIBLE_DEVICES")
-        } else {
-            found
-                .fix(format!("sudo sed -i '/CUDA_VISIBLE_DEVICES=/d' {}   # then log in again", setting.path))
-        };
+        let (path, number) = (setting.path, setting.line.0);
+        let fail = || Found::fail(format!("CUDA_VISIBLE_DEVICES is {what}: programs see no GPU"));
+        return match path {
+            OWN_ENVIRONMENT => fail().fix("unset CUDA_VISIBLE_DEVICES"),
+            ENVIRONMENT => {
+                fail().fix(format!("sudo sed -i.bak '{number}s/^/#/' {ENVIRONMENT}   # then log in again"))
+            }
+            _ => Found::warn(format!(
+                "CUDA_VISIBLE_DEVICES is {what} in {path}: whoever runs that line sees no GPU"
+            ))
+            .advise(format!(
+                "Look at line {number} of {path}: where it runs without a condition, take it out by hand."
+            ))
+            .fix(format!("grep -n -B3 -A3 CUDA_VISIBLE_DEVICES {path}")),
+        }
+        .line(path, setting.line);
     }
     let cut = settings.iter().find(|setting| {
         seen_with(&setting.value, gpus).is_some_and(|seen| seen < setting.value.split(',').count())

@@ -32,7 +32,7 @@ impl Symptom {
 
     /// How closely a text fits: the letters of the parts that were found.
     fn fit(&self, text: &str) -> usize {
-        let fits = self.texts.iter().filter(|parts| parts.iter().all(|part| text.contains(part)));
+        let fits = self.texts.iter().filter(|parts| parts.iter().all(|part| is_in(text, part)));
         fits.map(|parts| parts.iter().map(|part| part.len()).sum()).max().unwrap_or(0)
     }
 }
@@ -75,6 +75,16 @@ pub fn explain(text: &str) -> Vec<&'static Symptom> {
         symptoms().iter().map(|symptom| (symptom.fit(&text), symptom)).filter(|(fit, _)| *fit > 0).collect();
     found.sort_by_key(|(fit, _)| std::cmp::Reverse(*fit));
     found.into_iter().map(|(_, symptom)| symptom).collect()
+}
+
+/// Whether a part is in a text, and not as a piece of a longer number: error 43 is not 431.
+fn is_in(text: &str, part: &str) -> bool {
+    let digit = |character: Option<char>| character.is_some_and(|character| character.is_ascii_digit());
+    text.match_indices(part).any(|(at, found)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + found.len()..).and_then(|after| after.chars().next());
+        !(digit(part.chars().next()) && digit(before) || digit(part.chars().next_back()) && digit(after))
+    })
 }
 
 /// Lower case, no quotes, single blanks.

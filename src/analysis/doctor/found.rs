@@ -55,15 +55,15 @@ pub struct Found {
     pub summary: String,
     /// What was read.
     pub evidence: Vec<Evidence>,
-    /// What to do, in words, where commands alone do not say it.
-    pub advice: Option<String>,
+    /// What to do, in words, where commands alone do not say it; one for each thing that was found.
+    pub advice: Vec<String>,
     /// Commands that repair it, or that show more.
     pub fix: Vec<String>,
 }
 
 impl Found {
     fn new(outcome: Outcome, summary: impl Into<String>) -> Self {
-        Self { outcome, summary: summary.into(), evidence: Vec::new(), advice: None, fix: Vec::new() }
+        Self { outcome, summary: summary.into(), evidence: Vec::new(), advice: Vec::new(), fix: Vec::new() }
     }
 
     pub(super) fn pass(summary: impl Into<String>) -> Self {
@@ -100,8 +100,29 @@ impl Found {
 
     /// Adds what to do in words.
     pub(super) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice = Some(advice.into());
+        self.advice.push(advice.into());
         self
+    }
+
+    /// Adds what to do about several things: the same advice once, with what it is about where not all is alike.
+    pub(super) fn advise_each<'a>(self, each: impl IntoIterator<Item = (String, &'a str)>) -> Self {
+        let mut told: Vec<(Vec<String>, &str)> = Vec::new();
+        for (about, advice) in each.into_iter().filter(|(_, advice)| !advice.is_empty()) {
+            match told.iter_mut().find(|(_, known)| *known == advice) {
+                Some((abouts, _)) if abouts.contains(&about) => {}
+                Some((abouts, _)) => abouts.push(about),
+                None => told.push((vec![about], advice)),
+            }
+        }
+        let alone = told.len() == 1;
+        told.into_iter().fold(self, |found, (mut abouts, advice)| {
+            abouts.retain(|about| !about.is_empty());
+            if alone || abouts.is_empty() {
+                found.advise(advice)
+            } else {
+                found.advise(format!("{}: {advice}", abouts.join(", ")))
+            }
+        })
     }
 
     /// Adds a command.

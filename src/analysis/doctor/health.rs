@@ -5,7 +5,7 @@ use super::{Check, Context, Found, Layer, Need};
 use crate::analysis::events::Incident;
 use crate::analysis::kernel_log::Kind;
 use crate::analysis::{Severity, xid};
-use crate::model::{Absence, SourceState};
+use crate::model::{Absence, Gpu, GpuState, SourceState, read};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -14,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "GPUs answer",
         needs: &[Need::Gpu, Need::Ours, Need::Nvml],
         symptom: "nvidia-smi hangs, or: Unable to determine the device handle for GPU: GPU is lost",
-        run: |context| by_rules(context, &ANSWER, "every GPU answers"),
+        run: |context| by_rules(context, &ANSWER, each_interval, "every GPU answers"),
     },
     Check {
         id: "memory_health",
@@ -23,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         needs: &[Need::Gpu, Need::Ours, Need::Nvml],
         symptom: "CUDA error: uncorrectable ECC error encountered; losses that turn to NaN",
         run: |context| {
-            by_rules(context, &MEMORY, "no uncorrected error since the driver loaded, nothing pending")
+            by_rules(context, &MEMORY, slow, "no uncorrected error since the driver loaded, nothing pending")
         },
     },
     Check {
@@ -32,7 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "NVLink and PCIe errors",
         needs: &[Need::Gpu, Need::Ours, Need::Nvml],
         symptom: "NCCL hangs or is slow on one node of many",
-        run: |context| by_rules(context, &LINKS, "no link is down or has rising errors"),
+        run: |context| by_rules(context, &LINKS, slow, "no link is down or has rising errors"),
     },
     Check {
         id: "power_and_heat",
@@ -40,14 +40,16 @@ pub(super) const CHECKS: &[Check] = &[
         title: "power and temperature",
         needs: &[Need::Gpu, Need::Ours, Need::Nvml],
         symptom: "Performance degrades over time",
-        run: |context| by_rules(context, &HEAT, "nothing but the power cap holds the clocks back"),
+        run: |context| {
+            by_rules(context, &HEAT, each_interval, "nothing but the power cap holds the clocks back")
+        },
     },
     Check {
         id: "xid_errors",
         layer: Layer::Health,
         title: "errors in the kernel log",
         needs: &[],
-        symptom: "NVRM: Xid (PCI:0000:41:00): 79, GPU has fallen off the bus",
+        symptom: "NVRM: Xid … in the kernel log",
         run: errors,
     },
     Check {
@@ -60,7 +62,15 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-const ANSWER: [&str; 4] = ["gpu_lost", "gpu_stalled", "driver_stalled", "recovery_action"];
+const ANSWER: [&str; 7] = [
+    "gpu_lost",
+    "gpu_reset_required",
+    "gpu_refused",
+    "gpu_unreadable",
+    "gpu_stalled",
+    "driver_stalled",
+    "recovery_action",
+];
 const MEMORY: [&str; 7] = [
     "uncorrected_ecc",
     "uncontained_ecc",
@@ -71,16 +81,52 @@ const MEMORY: [&str; 7] = [
     "page_retirement_pending",
 ];
 const LINKS: [&str; 4] = ["nvlink_down", "nvlink_errors", "pcie_replays", "fatal_sxid"];
-const HEAT: [&str; 5] = [
+const HEAT: [&str; 6] = [
     "hw_thermal_slowdown",
     "hw_power_brake",
+    "hw_slowdown",
     "sw_thermal_slowdown",
     "temperature_near_limit",
     "power_cap_lowered",
 ];
 
-/// What the findings of these rules come to: a critical one fails, a warning warns, information passes.
-fn by_rules(context: &Context<'_>, rules: &[&str], well: &str) -> Found {
+/// Why the groups of each interval say nothing of this GPU.
+fn each_interval(gpu: &Gpu) -> Option<Absence> {
+    match (&gpu.fast, &gpu.live) {
+        (None, None) => Some(unread(gpu)),
+        (fast, live) => {
+            read::refusal(fast.as_ref().map(|group| &group.value), live.as_ref().map(|group| &group.value))
+                .cloned()
+        }
+    }
+}
+
+/// The same of the slow group.
+fn slow(gpu: &Gpu) -> Option<Absence> {
+    match &gpu.health {
+        None => Some(unread(gpu)),
+        Some(group) => group.value.refusal().cloned(),
+    }
+}
+
+fn unread(gpu: &Gpu) -> Absence {
+    if gpu.state == GpuState::Lost { Absence::Lost } else { Absence::NotRequested }
+}
+
+/// GPUs that should answer and of which nothing was read, with the reason.
+fn unreadable(context: &Context<'_>, reads: fn(&Gpu) -> Option<Absence>) -> Vec<String> {
+    let ours = |gpu: &&Gpu| matches!(gpu.state, GpuState::Ok | GpuState::Stalled | GpuState::Lost);
+    let gpus = context.answering().iter().filter(ours);
+    gpus.filter_map(|gpu| {
+        let name = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
+        Some(format!("GPU {name}: {}", reads(gpu)?))
+    })
+    .collect()
+}
+
+/// What the findings of these rules come to: a critical one fails, a warning warns, information passes; but nothing
+/// passes that was not read.
+fn by_rules(context: &Context<'_>, rules: &[&str], reads: fn(&Gpu) -> Option<Absence>, well: &str) -> Found {
     let told: Vec<_> = context.verdicts.iter().filter(|verdict| rules.contains(&verdict.rule)).collect();
     let worst = told.iter().map(|verdict| verdict.severity).max();
     let summary = || {
@@ -90,13 +136,16 @@ fn by_rules(context: &Context<'_>, rules: &[&str], well: &str) -> Found {
     let found = match worst {
         Some(Severity::Critical) => Found::fail(summary()),
         Some(Severity::Warning) => Found::warn(summary()),
-        Some(Severity::Info) | None => Found::pass(well),
+        Some(Severity::Info) | None => match unreadable(context, reads) {
+            unread if unread.is_empty() => Found::pass(well),
+            unread => return Found::skip(format!("not readable: {}", listed(unread.into_iter()))),
+        },
     };
-    let found = told.iter().fold(found, |found, verdict| found.seen(verdict.rule, verdict.evidence.clone()));
-    match told.first().filter(|_| worst > Some(Severity::Info)) {
-        Some(verdict) => found.advise(verdict.advice.clone()),
-        None => found,
-    }
+    let found = told.iter().fold(found, |found, verdict| {
+        found.seen(context.place(verdict, verdict.rule), verdict.evidence.clone())
+    });
+    let bad = told.iter().filter(|verdict| verdict.severity > Severity::Info);
+    found.advise_each(bad.map(|verdict| (context.about(verdict), &*verdict.advice)))
 }
 
 /// Faults of GPU, switch and link; what an application did wrong is no fault of the machine.
@@ -113,18 +162,29 @@ fn is_fault(incident: &Incident) -> bool {
 fn errors(context: &Context<'_>) -> Found {
     let log = context.snapshot.sources.iter().find(|source| &*source.name == "kernel_log");
     let readable = log.is_some_and(|source| source.state != SourceState::Unavailable);
-    let faults: Vec<&&Incident> = context.incidents.iter().filter(|incident| is_fault(incident)).collect();
+    let faults = context.incidents.iter().filter(|incident| is_fault(incident));
+    // What the driver left behind when it was loaded anew, or calls recovered, is history.
+    let ended = |fault: &Incident| context.incidents.iter().any(|later| later.ends(fault));
+    let (over, faults): (Vec<&&Incident>, Vec<&&Incident>) = faults.partition(|fault| ended(fault));
     let Some(worst) = faults.iter().map(|incident| incident.severity).max() else {
         if !readable && context.incidents.is_empty() {
             return Found::skip("the kernel log is not read here");
         }
         let others =
             context.incidents.iter().filter(|incident| incident.kind == Kind::Xid && !incident.user_space);
-        let found = Found::pass(match others.clone().count() {
-            0 => "no error of a GPU in the kernel log".to_owned(),
-            count => format!("{} of applications, none of the machine", counted(count, "error")),
+        let applications = others.clone().filter(|incident| !is_fault(incident)).count();
+        let found = Found::pass(match (over.len(), applications) {
+            (0, 0) => "no error of a GPU in the kernel log".to_owned(),
+            (0, count) => format!("{} of applications, none of the machine", counted(count, "error")),
+            (count, _) => format!(
+                "no error since the driver was loaded anew or the GPU recovered; {} before",
+                counted(count, "error")
+            ),
         });
-        return others.take(3).fold(found, with_lines);
+        if over.is_empty() {
+            return others.take(3).fold(found, with_lines);
+        }
+        return over.iter().rev().take(3).fold(found, |found, incident| with_lines(found, incident));
     };
     let named = listed(faults.iter().rev().take(3).map(|incident| match incident.pci {
         Some(pci) => format!("{} ({pci})", incident.summary),
@@ -132,11 +192,11 @@ fn errors(context: &Context<'_>) -> Found {
     }));
     let found = if worst == Severity::Critical { Found::fail(named) } else { Found::warn(named) };
     let found = faults.iter().rev().take(3).fold(found, |found, incident| with_lines(found, incident));
-    let advice = faults.iter().rev().find(|incident| incident.severity == worst);
-    let found = match advice {
-        Some(incident) => found.advise(incident.advice.clone()),
-        None => found,
-    };
+    let worst = faults.iter().rev().filter(|incident| incident.severity == worst).take(3);
+    let found = found.advise_each(worst.map(|incident| {
+        let at = || incident.pci.map_or_else(String::new, |pci| format!("GPU at {pci}"));
+        (incident.gpu_index.map_or_else(at, |index| format!("GPU {index}")), &*incident.advice)
+    }));
     let code = faults.iter().rev().find_map(|incident| incident.code.filter(|_| incident.kind == Kind::Xid));
     match code {
         Some(code) => found.fix(format!("kgtop explain xid {code}")).fix("kgtop events"),

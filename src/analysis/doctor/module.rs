@@ -1,11 +1,11 @@
 //! The kernel module: loaded, built for the running kernel, and allowed to be loaded.
 
 use super::context::{Lines, listed};
+use super::on_disk::{available, dkms, on_disk};
 use super::{Check, Context, Found, Layer, Need};
 use std::sync::Arc;
 
 const KMSG: &str = "/dev/kmsg";
-const DKMS: &str = "/var/lib/dkms/";
 const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -35,7 +35,17 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// Where NVML answers and no GPU is on a PCI bus (WSL, Tegra), another module than nvidia.ko serves them.
+const NOT_ON_A_BUS: &str = "the GPUs here are not on a PCI bus: another module serves them";
+
+fn off_the_bus(context: &Context<'_>) -> bool {
+    context.nvml() && context.gpus().is_empty()
+}
+
 fn loaded(context: &Context<'_>) -> Found {
+    if off_the_bus(context) {
+        return Found::skip(NOT_ON_A_BUS);
+    }
     if let Some(version) = context.module_version() {
         let text = context.lines("/proc/driver/nvidia/version");
         let open = text.first().is_some_and(|(_, line)| line.contains("Open Kernel Module"));
@@ -56,28 +66,20 @@ fn loaded(context: &Context<'_>) -> Found {
         return Found::skip("nouveau has the GPU, and nvidia cannot be loaded beside it");
     }
     // One cause, one failure.
-    if !context.in_container() && context.kernel().is_some() && on_disk(context).is_none() {
+    if !context.in_container() && context.kernel().is_some_and(|kernel| !available(context, kernel)) {
         return Found::skip("it is not loaded: there is none for the running kernel, see the next check");
     }
-    if refusals(context.lines(KMSG)).next().is_some() {
+    if refusals(context.lines(KMSG)).any(names_nvidia) {
         return Found::skip("it is not loaded: the kernel refused it, see its signature");
     }
     let found = Found::fail("the nvidia module is not loaded").seen("/sys/module/nvidia", "not there");
     found.fix("sudo modprobe nvidia").fix("sudo dmesg | grep -iE 'nvidia|nvrm' | tail")
 }
 
-/// Lines of `modules.dep` that name the module itself.
-fn on_disk<'a>(context: &Context<'a>) -> Option<(String, &'a Lines)> {
-    let path = format!("/lib/modules/{}/modules.dep", context.kernel()?);
-    let lines = context.lines(&path);
-    let named = lines.iter().any(|(_, line)| {
-        let file = line.split(':').next().unwrap_or_default();
-        file.rsplit('/').next().is_some_and(|name| name.starts_with("nvidia.ko"))
-    });
-    named.then_some((path, lines))
-}
-
 fn built(context: &Context<'_>) -> Found {
+    if off_the_bus(context) {
+        return Found::skip(NOT_ON_A_BUS);
+    }
     if context.bound_to("nouveau").next().is_some() && context.module_version().is_none() {
         return Found::skip("nouveau has the GPU: first things first");
     }
@@ -86,7 +88,8 @@ fn built(context: &Context<'_>) -> Found {
     };
     let dkms = dkms(context);
     let installed = dkms.iter().find(|entry| entry.installed_for(kernel));
-    if let Some((path, lines)) = on_disk(context) {
+    let on_disk = on_disk(context);
+    if on_disk.is_some() || installed.is_some() {
         // What is on disk is loaded at the next boot; the loaded one stays until then.
         let behind =
             installed.zip(context.module_version()).filter(|(entry, loaded)| entry.version != *loaded);
@@ -100,7 +103,15 @@ fn built(context: &Context<'_>) -> Found {
             .advise("The driver was upgraded under a loaded module: programs started from now on fail until it is reloaded.")
             .fix("sudo systemctl reboot");
         }
-        return Found::pass(format!("nvidia.ko is there for {kernel}")).lines(&path, lines);
+        let found = Found::pass(format!("the module is there for {kernel}"));
+        let found = match installed.and_then(|entry| entry.link.clone()) {
+            Some(link) => found.seen(link, "installed by DKMS"),
+            None => found,
+        };
+        return match on_disk {
+            Some((path, lines)) => found.lines(&path, lines),
+            None => found,
+        };
     }
     let mut found = match (dkms.as_slice(), context.module_version()) {
         // A module that runs was found somewhere; it may not be found again.
@@ -113,13 +124,16 @@ fn built(context: &Context<'_>) -> Found {
             .seen(format!("/lib/modules/{kernel}/modules.dep"), "no nvidia.ko")
             .advise("Install the driver of your distribution, or NVIDIA's."),
         (known, _) => {
-            let others: Vec<String> = known.iter().flat_map(|entry| entry.kernels.clone()).collect();
+            let all = known.iter().flat_map(|entry| &entry.kernels);
+            let others: Vec<&String> = all.clone().filter(|other| *other != kernel).collect();
             let built =
-                if others.is_empty() { "for no kernel".into() } else { format!("for {}", listed(&others)) };
+                if others.is_empty() { "for no kernel".into() } else { format!("for {}", listed(others)) };
             let version = known.first().map(|entry| entry.version.clone()).unwrap_or_default();
-            let mut found = Found::fail(format!(
-                "DKMS has nvidia {version} {built}, not for the running kernel {kernel}"
-            ));
+            let mut found = Found::fail(if all.into_iter().any(|own| own == kernel) {
+                format!("DKMS built nvidia {version} for the running kernel {kernel}, and did not install it")
+            } else {
+                format!("DKMS has nvidia {version} {built}, not for the running kernel {kernel}")
+            });
             for entry in known {
                 found = found.seen(entry.directory.clone(), built.clone()).lines(&entry.log, entry.errors);
             }
@@ -137,61 +151,6 @@ fn built(context: &Context<'_>) -> Found {
     found.fix("sudo modprobe nvidia")
 }
 
-/// A module of one version in DKMS.
-struct Dkms<'a> {
-    directory: String,
-    version: String,
-    /// Kernels for which it was built.
-    kernels: Vec<String>,
-    /// The link that says it is installed, and for which kernel.
-    link: Option<String>,
-    log: String,
-    errors: &'a Lines,
-}
-
-impl Dkms<'_> {
-    fn installed_for(&self, kernel: &str) -> bool {
-        let name = self.link.as_deref().and_then(|link| link.rsplit('/').next()).unwrap_or_default();
-        name.strip_prefix("kernel-")
-            .is_some_and(|rest| rest.strip_prefix(kernel).is_some_and(|arch| arch.starts_with('-')))
-    }
-}
-
-/// What DKMS has of the driver; its other modules (nvidia-fs, nvidia-peermem) are not it.
-fn dkms<'a>(context: &Context<'a>) -> Vec<Dkms<'a>> {
-    let kernel = context.kernel().unwrap_or_default();
-    let modules = context.names("/var/lib/dkms").iter().filter(|name| {
-        ["nvidia", "nvidia-open", "nvidia-current", "nvidia-current-open", "nvidia-srv", "nvidia-srv-open"]
-            .contains(&&***name)
-    });
-    let mut found = Vec::new();
-    for module in modules {
-        let directory = format!("{DKMS}{module}");
-        let names = context.names(&directory);
-        for version in names.iter().filter(|name| !name.starts_with("kernel-")) {
-            let own = format!("{directory}/{version}");
-            let target = format!("{version}/");
-            let links = names.iter().filter(|name| name.starts_with("kernel-")).filter(|name| {
-                let link = context.link(&format!("{directory}/{name}"));
-                link.is_some_and(|link| link.starts_with(&target))
-            });
-            let links: Vec<String> = links.map(|name| format!("{directory}/{name}")).collect();
-            let current = links.iter().find(|link| link.contains(kernel)).or_else(|| links.first()).cloned();
-            let log = format!("{own}/build/make.log");
-            let kernels = context.names(&own).iter().filter(|name| !matches!(&***name, "build" | "source"));
-            found.push(Dkms {
-                version: version.to_string(),
-                kernels: kernels.map(ToString::to_string).collect(),
-                link: current,
-                errors: context.lines(&log),
-                log,
-                directory: own,
-            });
-        }
-    }
-    found
-}
-
 /// Lines by which the kernel refused a module.
 pub(super) fn refusals(lines: &Lines) -> impl Iterator<Item = &(u32, Arc<str>)> {
     const WORDS: [&str; 5] = [
@@ -207,7 +166,15 @@ pub(super) fn refusals(lines: &Lines) -> impl Iterator<Item = &(u32, Arc<str>)> 
     })
 }
 
+/// Whether a line says that it is about the driver: the kernel often leaves out which module it refused.
+fn names_nvidia((_, line): &(u32, Arc<str>)) -> bool {
+    line.to_ascii_lowercase().contains("nvidia")
+}
+
 fn signature(context: &Context<'_>) -> Found {
+    if off_the_bus(context) {
+        return Found::skip(NOT_ON_A_BUS);
+    }
     // Four bytes of attributes, then the value.
     let secure = context.value(SECURE_BOOT).map(|hex| hex.ends_with("01"));
     let lockdown = context.value("/sys/kernel/security/lockdown").unwrap_or_default();
@@ -236,13 +203,18 @@ fn signature(context: &Context<'_>) -> Found {
             .fix("sudo mokutil --import /var/lib/dkms/mok.pub   # Ubuntu: /var/lib/shim-signed/mok/MOK.der")
             .fix("sudo systemctl reboot")
     };
-    if !refused.is_empty() {
+    if refused.iter().any(|line| names_nvidia(line)) {
         return enroll(describe(Found::fail("the kernel refused the nvidia module")).lines(KMSG, refused));
+    }
+    if !refused.is_empty() {
+        let found = Found::warn("the kernel refused a module and does not say which: it may be nvidia's");
+        return enroll(describe(found).lines(KMSG, refused));
     }
     if context.bound_to("nouveau").next().is_some() {
         return Found::skip("nouveau has the GPU: nvidia was not tried");
     }
-    if (secure == Some(true) || enforced) && on_disk(context).is_some() {
+    let available = context.kernel().is_some_and(|kernel| available(context, kernel));
+    if (secure == Some(true) || enforced) && available {
         return enroll(describe(Found::warn(format!(
             "{state}, and the module is on disk and not loaded: it may not be signed with a key that is enrolled"
         ))))

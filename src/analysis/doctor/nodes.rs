@@ -52,8 +52,11 @@ fn nodes(context: &Context<'_>) -> Found {
     let has = |wanted: &str| names.iter().any(|name| &**name == wanted);
     let gpus = names.iter().filter(|name| is_gpu(name)).count();
     let ours = context.bound_to("nvidia").count();
-    let mut missing: Vec<&str> =
-        ["nvidiactl", "nvidia-uvm"].into_iter().filter(|wanted| !has(wanted)).collect();
+    let mut missing: Vec<&str> = ["nvidiactl"].into_iter().filter(|wanted| !has(wanted)).collect();
+    let memory = if has("nvidia-uvm") { MemoryNode::There } else { memory_node(context) };
+    if memory == MemoryNode::Missing {
+        missing.push("nvidia-uvm");
+    }
     // A container is given some of the GPUs, or none.
     if gpus == 0 || (gpus < ours && !context.in_container()) {
         missing.push("nvidiaN of each GPU");
@@ -76,7 +79,55 @@ fn nodes(context: &Context<'_>) -> Found {
             .lines("/proc/devices", context.lines("/proc/devices"))
             .fix(format!("sudo rm {} && sudo nvidia-modprobe -c 0 -u", node.path));
     }
-    seen(Found::pass(format!("nodes of {}, control and unified memory are there", counted(gpus, "GPU"))))
+    let of_gpus = format!("nodes of {}", counted(gpus, "GPU"));
+    match memory {
+        MemoryNode::There => seen(Found::pass(format!("{of_gpus}, control and unified memory are there"))),
+        MemoryNode::AtFirstCall(program) => {
+            let found = Found::pass(format!(
+                "{of_gpus} and control are there; nvidia-uvm is made at the first CUDA call"
+            ));
+            seen(found).seen(program, "makes it")
+        }
+        MemoryNode::Missing | MemoryNode::Unsure => {
+            let found = Found::warn(format!(
+                "{of_gpus} and control are there; nvidia-uvm is not, and no nvidia-modprobe that would make it"
+            ));
+            seen(found).seen(MAKERS.join(", "), "not there, or not setuid").fix("sudo modprobe nvidia-uvm")
+        }
+    }
+}
+
+/// The program that the driver's library starts to load modules and to make nodes (nvidia-modprobe(1)).
+const MAKERS: [&str; 2] = ["/usr/bin/nvidia-modprobe", "/usr/sbin/nvidia-modprobe"];
+const SETUID: u32 = 0o4000;
+
+/// What is known of `/dev/nvidia-uvm`, which nothing makes before somebody needs it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MemoryNode {
+    There,
+    /// That program makes it.
+    AtFirstCall(&'static str),
+    /// Its module is not loaded yet, and no program was found that makes the node then.
+    Unsure,
+    /// Its module is loaded, and nothing makes the node; or this is a container, which makes none.
+    Missing,
+}
+
+fn memory_node(context: &Context<'_>) -> MemoryNode {
+    if context.in_container() {
+        return MemoryNode::Missing;
+    }
+    let root = asking(context).is_some_and(|asking| asking.uid == 0);
+    let makes = |path: &&str| {
+        let mode = context.file(path).and_then(|file| file.mode.as_ref().ok().copied());
+        mode.is_some_and(|mode| root || mode & SETUID != 0)
+    };
+    let loaded = context.lines("/proc/devices").iter().any(|(_, line)| line.trim().ends_with(" nvidia-uvm"));
+    match (MAKERS.into_iter().find(makes), loaded) {
+        (Some(program), _) => MemoryNode::AtFirstCall(program),
+        (None, true) => MemoryNode::Missing,
+        (None, false) => MemoryNode::Unsure,
+    }
 }
 
 /// A node that was left over from before the driver had another major number.
@@ -177,12 +228,37 @@ fn may_open(node: &HostFile, asking: &Asking) -> bool {
     bits & 0o6 == 0o6
 }
 
-/// The library on disk, by where `libnvidia-ml.so.1` points: file and version.
+/// The library on disk, by where `libnvidia-ml.so.1` points: file and version. Only the first directory of this
+/// machine's architecture counts: another one is for other programs.
 fn installed(context: &Context<'_>) -> Option<(String, String)> {
-    context.below("/").filter(|file| file.path.ends_with("/libnvidia-ml.so.1")).find_map(|file| {
+    let arm = |path: &str| context.lines(path).iter().any(|(_, line)| line.contains("aarch64"));
+    let other = if arm("/proc/driver/nvidia/version") || arm("/proc/sys/kernel/osrelease") {
+        "/x86_64-linux-gnu"
+    } else {
+        "/aarch64-linux-gnu"
+    };
+    let mut files: Vec<&HostFile> = context
+        .below("/")
+        .filter(|file| file.path.ends_with("/libnvidia-ml.so.1") && !file.path.contains(other))
+        .collect();
+    // The directory of 32-bit programs where there is another one (RHEL), and that of all where there is none (Arch).
+    files.sort_by_key(|file| file.path.starts_with("/usr/lib/libnvidia"));
+    files.into_iter().find_map(|file| {
         let link = file.link.as_deref().ok()?;
         Some((file.path.to_string(), of_library(link)?.to_owned()))
     })
+}
+
+/// Modules that hold the driver's, those first that nothing else holds.
+const HOLDING: [&str; 6] =
+    ["nvidia_peermem", "nvidia_fs", "gdrdrv", "nvidia_uvm", "nvidia_drm", "nvidia_modeset"];
+
+/// rmmod stops at the first module that is not loaded, so only those that are get named; and whatever becomes of it, a
+/// module is loaded again.
+fn reload(context: &Context<'_>) -> String {
+    let loaded: Vec<&str> = HOLDING.into_iter().filter(|name| context.module(name).is_some()).collect();
+    let names: String = loaded.into_iter().flat_map(|name| [name, " "]).collect();
+    format!("sudo rmmod {names}nvidia; sudo modprobe nvidia   # or reboot")
 }
 
 fn library(context: &Context<'_>) -> Found {
@@ -204,7 +280,7 @@ fn library(context: &Context<'_>) -> Found {
             .lines("/dev/kmsg", context.lines("/dev/kmsg").iter().filter(|(_, line)| line.contains("API mismatch")))
             .advise("An update replaced the libraries under a loaded module. What runs goes on; nothing new starts.")
             .fix("sudo lsof /dev/nvidia*   # stop what this names, then:")
-            .fix("sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   # or reboot")
+            .fix(reload(context))
     };
     if let Some((place, version)) = wrong {
         return mismatch(

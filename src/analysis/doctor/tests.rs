@@ -82,3 +82,43 @@ fn the_status_is_that_of_the_worst() {
     assert_eq!((tally(9, 0, 0, 1), tally(9, 1, 0, 1), tally(9, 1, 1, 1), tally(0, 0, 0, 9)), (0, 1, 2, 3));
     assert_eq!(tally(0, 0, 0, 0), 3);
 }
+
+#[test]
+fn each_thing_gets_its_own_advice_and_the_same_is_said_once() {
+    let of = |each: &[(&str, &str)]| {
+        Found::fail("").advise_each(each.iter().map(|(about, advice)| ((*about).to_owned(), *advice))).advice
+    };
+    assert_eq!(of(&[("GPU 6", "Reset it."), ("GPU 4", "Reboot.")]), ["GPU 6: Reset it.", "GPU 4: Reboot."]);
+    assert_eq!(
+        of(&[("GPU 6", "Reset it."), ("GPU 4", "Reboot."), ("GPU 7", "Reset it."), ("GPU 6", "Reset it.")]),
+        ["GPU 6, GPU 7: Reset it.", "GPU 4: Reboot."]
+    );
+    assert_eq!(of(&[("GPU 1", "Check fans."), ("GPU 2", "Check fans.")]), ["Check fans."]);
+    assert_eq!(of(&[("", "Start it."), ("GPU 2", "")]), ["Start it."]);
+}
+
+#[test]
+fn a_number_is_not_a_piece_of_another() {
+    for message in ["HTTP error 431", "ERROR 4300 gone", "CUDA error 9990", "cuInit took 18024 us"] {
+        assert!(explain(message).is_empty(), "{message}: {:?}", explain(message));
+    }
+    for (message, id) in [
+        ("CUDA error 999", "error_999"),
+        ("cuInit returned 802", "error_802"),
+        ("Error 804: forward compatibility was attempted on non supported HW", "error_804"),
+        ("(Code 43)", "code_43"),
+    ] {
+        assert_eq!(explain(message).first().map(|symptom| symptom.id), Some(id), "{message}");
+    }
+}
+
+#[test]
+fn the_symptom_of_each_check_leads_to_it() {
+    let leads =
+        |check: &&Check| explain(check.symptom).iter().any(|symptom| symptom.checks.contains(&check.id));
+    let silent: Vec<&str> = checks().filter(|check| !leads(check)).map(|check| check.id).collect();
+    // What is slow, or works for another user only, prints no message.
+    let expected =
+        ["pcie_link", "persistence", "sharing", "selinux_labels", "p2p_acs", "iommu_mode", "link_health"];
+    assert_eq!(silent, expected);
+}

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// Xid of an ECC error that was contained to one process.
 const CONTAINED: u32 = 94;
-/// The recovery action "none" (`nvmlDeviceGpuRecoveryAction_t` of nvml.h).
-const RECOVERED: u32 = 0;
 /// Xid of one that was not.
 const UNCONTAINED: u32 = 95;
 
@@ -64,6 +62,13 @@ pub(super) const RULES: &[Rule] = &[
         },
     ),
     rule(
+        "critical_xid",
+        Severity::Critical,
+        "a critical Xid since boot (NVIDIA Xid catalogue), but 94 and 95; or the GPU left the bus, or did not start",
+        "Look at the event for what the driver says, drain the GPU and reset it.",
+        critical,
+    ),
+    rule(
         "contained_ecc",
         Severity::Warning,
         "Xid 94 since boot (NVIDIA Xid catalogue)",
@@ -79,18 +84,45 @@ fn trusted<'a>(context: &Context<'a>, is: impl Fn(&Incident) -> bool) -> Vec<&'a
         !incident.user_space && incident.first.mono.0 != 0 && incident.first.mono <= now
     };
     let known: Vec<&Incident> = context.incidents.iter().copied().filter(of_kernel).collect();
-    let over = |incident: &Incident| known.iter().any(|later| ends(later, incident));
+    let over = |incident: &Incident| known.iter().any(|later| later.ends(incident));
     known.iter().copied().filter(|incident| is(incident) && !over(incident)).collect()
 }
 
-/// Whether what happened later ends what an earlier fault left: the driver was loaded anew, or it calls the GPU
-/// recovered.
-fn ends(later: &Incident, incident: &Incident) -> bool {
-    let recovered = later.recovery_action == Some(RECOVERED)
-        && later.last.mono >= incident.first.mono
-        && later.gpu == incident.gpu
-        && later.pci == incident.pci;
-    recovered || later.kind == Kind::DriverLoad && later.first.mono > incident.last.mono
+/// One finding per GPU and fault. Where the driver says itself what it wants, or calls the GPU lost, that covers them.
+fn critical(context: &Context<'_>) -> Vec<Finding> {
+    let is_critical = |incident: &Incident| {
+        // Xids of memory errors that were contained, or not, have rules of their own.
+        let own_rule = |code: &u32| [CONTAINED, UNCONTAINED].contains(code);
+        incident.severity == Severity::Critical
+            && matches!(incident.kind, Kind::Xid | Kind::OffBus | Kind::InitFailed)
+            && !incident.code.iter().chain(incident.consequences.keys()).any(own_rule)
+    };
+    let mut by_fault: BTreeMap<_, (&Incident, u32)> = BTreeMap::new();
+    for incident in trusted(context, is_critical) {
+        let (_, count) =
+            by_fault.entry((place(incident), incident.summary.as_str())).or_insert((incident, 0));
+        *count += incident.count;
+    }
+    let findings = by_fault.into_values().map(|(incident, count)| {
+        let times = if count > 1 { format!(", {count} times") } else { String::new() };
+        let summary = format!("{}: {}{times}", gpu_of(incident), incident.summary);
+        let advice = Some(incident.advice.clone()).filter(|advice| !advice.is_empty());
+        Finding { subject: incident.summary.clone(), advice, ..told(incident, summary) }
+    });
+    findings.collect()
+}
+
+/// What the GPU of an incident is told apart by.
+fn place(incident: &Incident) -> String {
+    incident.gpu.clone().map_or_else(|| format!("{:?}", incident.pci), |id| id.to_string())
+}
+
+/// What the GPU of an incident is called.
+fn gpu_of(incident: &Incident) -> String {
+    incident.gpu_index.map_or_else(
+        || incident.pci.map_or_else(|| "GPU ?".to_owned(), |pci| format!("GPU at {pci}")),
+        |index| format!("GPU {index}"),
+    )
 }
 
 fn told(incident: &Incident, summary: String) -> Finding {
@@ -111,14 +143,10 @@ fn xid(context: &Context<'_>, code: u32, fact: &str) -> Vec<Finding> {
             && (incident.code == Some(code) || incident.consequences.contains_key(&code))
     };
     for incident in trusted(context, is_that) {
-        let place = incident.gpu.clone().map_or_else(|| format!("{:?}", incident.pci), |id| id.to_string());
-        by_gpu.entry(place).or_insert((incident, 0)).1 += incident.count;
+        by_gpu.entry(place(incident)).or_insert((incident, 0)).1 += incident.count;
     }
     let findings = by_gpu.into_values().map(|(incident, count)| {
-        let gpu = incident.gpu_index.map_or_else(
-            || incident.pci.map_or_else(|| "GPU ?".to_owned(), |pci| format!("GPU at {pci}")),
-            |index| format!("GPU {index}"),
-        );
+        let gpu = gpu_of(incident);
         let who = incident.process_text().map_or_else(String::new, |process| format!(", {process}"));
         let times = if count > 1 { format!(", {count} times") } else { String::new() };
         told(incident, format!("{gpu}: {fact} (Xid {code}{who}{times})"))

@@ -68,11 +68,14 @@ pub(super) const RULES: &[Rule] = &[
         |context| {
             context.each(|gpu| {
                 let off = !ok(&gpu.health.as_ref()?.value.persistence)?;
-                let headless = ok(&gpu.info.display_attached) == Some(false);
+                // Whether one is driven: an H200, which has no connector, calls a display attached. Older recordings
+                // tell that only.
+                let display = ok(&gpu.info.display_active).or_else(|| ok(&gpu.info.display_attached));
+                let headless = display == Some(false);
                 let name = gpu.info.name.as_deref().ok()?;
                 let server = !["GeForce", "Laptop", "Quadro", "TITAN"].iter().any(|word| name.contains(word));
                 (off && headless && server).then(|| {
-                    Finding::of(gpu, "persistence mode is off", "persistence disabled, no display attached")
+                    Finding::of(gpu, "persistence mode is off", "persistence disabled, no display active")
                 })
             })
         },

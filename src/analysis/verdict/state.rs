@@ -3,12 +3,21 @@
 use super::rule::{Context, Finding, Rule, address, label, ok};
 use super::{Area, Severity};
 use crate::analysis::{advice, xid};
-use crate::model::{GpuState, SourceState, StuckCall};
+use crate::model::nvml_code::{
+    GPU_IS_LOST, INSUFFICIENT_POWER, NO_PERMISSION, RESET_REQUIRED, UNKNOWN, code_words,
+};
+use crate::model::{Absence, Gpu, GpuState, SourceState, StuckCall, read};
 use crate::units::{Mono, format_age};
 use std::time::Duration;
 
 /// A collector that loses samples for this long is told: shorter gaps are a busy machine.
 const DEGRADED_AFTER: Duration = Duration::from_secs(2);
+
+/// What helps against `RESET_REQUIRED`.
+const RESET_BY_KGTOP: &str = "End what uses the GPU, then reset it: kgtop act reset --gpu ADDRESS. If it does not come back, \
+                              reboot the node.";
+const RESET_BY_HAND: &str = "End what uses the GPU, then reset it: nvidia-smi --gpu-reset -i ADDRESS. If it does not come \
+                             back, reboot the node.";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -21,8 +30,45 @@ pub(super) const RULES: &[Rule] = &[
                  seating and cooling, then replace it.",
         raise_after: Duration::ZERO,
         clear_after: Duration::ZERO,
-        covers: &["gpu_stalled", "recovery_action"],
+        covers: &["gpu_stalled", "recovery_action", "critical_xid"],
         check: lost,
+    },
+    Rule {
+        id: "gpu_reset_required",
+        severity: Severity::Critical,
+        area: Area::Events,
+        needs: "NVML",
+        threshold: "NVML answers RESET_REQUIRED (16)",
+        advice: RESET_BY_HAND,
+        raise_after: Duration::ZERO,
+        clear_after: Duration::ZERO,
+        covers: &["gpu_stalled", "recovery_action", "critical_xid"],
+        check: reset_required,
+    },
+    Rule {
+        id: "gpu_refused",
+        severity: Severity::Critical,
+        area: Area::Events,
+        needs: "NVML",
+        threshold: "NVML gives no handle, with another code than NO_PERMISSION (4)",
+        advice: "Look in dmesg for what the driver says of this GPU (RmInitAdapter, Xid); then reboot the node.",
+        raise_after: Duration::ZERO,
+        clear_after: Duration::ZERO,
+        covers: &["gpu_stalled", "recovery_action"],
+        check: refused,
+    },
+    Rule {
+        id: "gpu_unreadable",
+        severity: Severity::Critical,
+        area: Area::Doctor,
+        needs: "NVML",
+        threshold: "the GPU is there, and every reading of an interval is refused or fails",
+        advice: "Look in dmesg; in a container, restart it (a systemctl daemon-reload on the host takes away its \
+                 access to /dev/nvidia*).",
+        raise_after: Duration::ZERO,
+        clear_after: Duration::ZERO,
+        covers: &[],
+        check: unreadable,
     },
     Rule {
         id: "gpu_stalled",
@@ -53,12 +99,12 @@ pub(super) const RULES: &[Rule] = &[
         id: "recovery_action",
         severity: Severity::Critical,
         area: Area::Events,
-        needs: "NVML field 230 (R565 and later)",
+        needs: "NVML field 230 (R570 and later)",
         threshold: "anything but 0 (none), as the driver recommends (nvml.h, nvmlDeviceGpuRecoveryAction_t)",
         advice: "Do what the driver recommends; until then the GPU takes no new work.",
         raise_after: Duration::ZERO,
         clear_after: Duration::ZERO,
-        covers: &[],
+        covers: &["critical_xid"],
         check: recovery,
     },
     Rule {
@@ -75,14 +121,99 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn lost(context: &Context<'_>) -> Vec<Finding> {
+/// GPUs that are lost, with the code by which the driver refuses them, where it is known.
+fn gone<'a>(context: &Context<'a>) -> impl Iterator<Item = (&'a Gpu, Option<u32>)> {
     let gone = context.snapshot.gpus.iter().filter(|gpu| gpu.state == GpuState::Lost);
-    gone.map(|gpu| Finding {
-        summary: format!("GPU {} is lost: the driver can no longer reach it", label(gpu)),
-        since: Some(gpu.state_since),
-        ..Finding::of(gpu, "", "NVML answers GPU_IS_LOST (15)")
+    gone.map(|gpu| (gpu, gpu.refusal))
+}
+
+fn answers(code: u32) -> String {
+    format!("NVML answers {}", code_words(code))
+}
+
+fn lost(context: &Context<'_>) -> Vec<Finding> {
+    gone(context)
+        .filter(|(_, refusal)| refusal.is_none_or(|code| code == GPU_IS_LOST))
+        .map(|(gpu, refusal)| {
+            let evidence = refusal.map_or_else(
+                || "it left the bus, or the driver refuses it without a code".to_owned(),
+                answers,
+            );
+            Finding {
+                summary: format!("GPU {} is lost: the driver can no longer reach it", label(gpu)),
+                since: Some(gpu.state_since),
+                ..Finding::of(gpu, "", evidence)
+            }
+        })
+        .collect()
+}
+
+fn reset_required(context: &Context<'_>) -> Vec<Finding> {
+    gone(context)
+        .filter(|(_, refusal)| *refusal == Some(RESET_REQUIRED))
+        .map(|(gpu, _)| Finding {
+            since: Some(gpu.state_since),
+            // kgtop resets no GPU whose name it cannot read.
+            advice: Some(advice::about(
+                if gpu.info.uuid.is_ok() { RESET_BY_KGTOP } else { RESET_BY_HAND },
+                address(gpu),
+            )),
+            ..Finding::of(gpu, "the driver wants it reset before it answers again", answers(RESET_REQUIRED))
+        })
+        .collect()
+}
+
+fn refused(context: &Context<'_>) -> Vec<Finding> {
+    gone(context)
+        .filter_map(|(gpu, refusal)| Some((gpu, refusal?)))
+        .filter(|(_, code)| ![GPU_IS_LOST, RESET_REQUIRED].contains(code))
+        .map(|(gpu, code)| Finding {
+            since: Some(gpu.state_since),
+            advice: match code {
+                // nvml.h: "A device's external power cables are not properly attached".
+                INSUFFICIENT_POWER => Some(
+                    "Its external power cables are not properly attached: power the node down and check cables, \
+                     plugs and power supply."
+                        .into(),
+                ),
+                UNKNOWN => Some(
+                    "Look in dmesg for what the driver says of this GPU; in a container, restart it (a systemctl \
+                     daemon-reload on the host takes away its access to /dev/nvidia*)."
+                        .into(),
+                ),
+                _ => None,
+            },
+            ..Finding::of(
+                gpu,
+                &format!("the driver refuses it: {}", code_words(code)),
+                format!("nvmlDeviceGetHandleByIndex_v2: {}", code_words(code)),
+            )
+        })
+        .collect()
+}
+
+/// A GPU that nothing was read of is not a healthy one.
+fn unreadable(context: &Context<'_>) -> Vec<Finding> {
+    context.each(|gpu| {
+        let fast = gpu.fast.as_ref().filter(|group| context.fresh(group.at)).map(|group| &group.value);
+        let reason = read::refusal(fast, context.live(gpu))?;
+        let (severity, advice) = if *reason == Absence::NoPermission {
+            let advice = "Check the mode of its device file (/dev/nvidia0 and on) and the groups of this user; in a \
+                          container, whether it was given this GPU.";
+            (Severity::Warning, Some(advice.into()))
+        } else {
+            (Severity::Critical, None)
+        };
+        let evidence = match reason {
+            Absence::NoPermission => format!("{} in every reading", code_words(NO_PERMISSION)),
+            other => format!("every reading {other}"),
+        };
+        Some(Finding {
+            severity: Some(severity),
+            advice,
+            ..Finding::of(gpu, &format!("nothing of it can be read: {reason}"), evidence)
+        })
     })
-    .collect()
 }
 
 fn waits(call: &StuckCall) -> String {
@@ -148,7 +279,8 @@ fn recovery(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn degraded(context: &Context<'_>) -> Vec<Finding> {
-    let answers = context.answering().next().is_some();
+    // Where it is in part because GPUs give nothing, those are told one by one.
+    let answers = context.answering().next().is_some() && unreadable(context).is_empty();
     let partly = context.snapshot.sources.iter().filter(|source| {
         // Other sources depend on rights that an ordinary user does not have; NVML in part is a fault.
         &*source.name == "nvml" && source.state == SourceState::Degraded && answers

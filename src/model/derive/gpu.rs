@@ -45,7 +45,7 @@ impl GpuFold {
             && now.since(self.seen) >= VANISHED_AFTER
         {
             last.state = GpuState::Lost;
-            last.stuck = None;
+            (last.stuck, last.refusal) = (None, None);
             self.state_since = now;
         }
     }
@@ -244,6 +244,7 @@ impl GpuFold {
             info,
             state: last.state,
             state_since: self.state_since,
+            refusal: last.refusal,
             stuck: last.stuck.clone(),
             fast: last.fast.clone(),
             live: last.live.clone(),

@@ -2,7 +2,9 @@
 
 use super::super::object::{Json, Object, rounded};
 use crate::analysis::{clock_events, names};
-use crate::model::{Absence, Band, Gpu, MigInstance, NvLink, Reading, Snapshot, Thresholds, known, read};
+use crate::model::{
+    Absence, Band, Gpu, MigInstance, NvLink, Reading, Snapshot, Thresholds, known, nvml_code, read,
+};
 use crate::units::{Celsius, Megahertz, Percent, Watts};
 use serde_json::Value;
 
@@ -25,9 +27,11 @@ pub(super) fn gpu(snapshot: &Snapshot, gpu: &Gpu) -> Value {
     object.put("module_id", &info.module_id);
     object.put("numa_node", &info.numa_node);
     object.put("display_attached", &info.display_attached);
+    object.put("display_active", &info.display_active);
     object.put("virtualization", &info.virtualization.clone().map(names::virtualization));
     object.put("memory_shared_with_cpu", &info.memory_shared_with_cpu);
     object.set("state", gpu.state.name().into());
+    object.set("refusal", gpu.refusal.map_or(Value::Null, |code| nvml_code::code_words(code).into()));
     object.set("stuck_call", gpu.stuck.as_ref().map_or(Value::Null, |stuck| stuck.call.to_json()));
     object.put("stale_seconds", &read::stale_seconds(snapshot, gpu));
     utilization(&mut object, gpu);

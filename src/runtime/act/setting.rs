@@ -76,7 +76,7 @@ fn read(device: &mut Device, caller: &Caller) -> GpuFacts {
     let list = device.process_list(caller);
     let mut facts = GpuFacts::of_readings(&info, Some(&live), Some(&health)).with_list(&list);
     if device.is_lost() {
-        facts.state = GpuState::Lost;
+        (facts.state, facts.refusal) = (GpuState::Lost, device.refusal());
     }
     facts
 }

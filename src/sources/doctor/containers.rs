@@ -17,7 +17,7 @@ pub(super) fn read(gather: &mut Gather<'_>) {
         let specifications = gather
             .names(directory, |name| [".yaml", ".yml", ".json"].iter().any(|known| name.ends_with(known)));
         for name in specifications {
-            gather.lines(&format!("{directory}/{name}"), is_of_specification);
+            gather.groups_of_lines(&format!("{directory}/{name}"), &[is_of_library, is_of_specification]);
         }
     }
     gather.lines("/etc/docker/daemon.json", |line| {
@@ -29,11 +29,13 @@ pub(super) fn read(gather: &mut Gather<'_>) {
     gather.names("/var/lib/kubelet/plugins", |name| name.contains("nvidia"));
 }
 
-/// Kind, names of devices, device nodes and the libraries that carry the driver's version. Mounts of hundreds of other
-/// files are left out.
+/// Libraries that carry the driver's version. Mounts of hundreds of other files are left out.
+fn is_of_library(line: &str) -> bool {
+    speaks_of(line, &["libcuda.so.", "libnvidia-ml.so."])
+}
+
+/// Kind and device nodes.
 fn is_of_specification(line: &str) -> bool {
     let nodes = line.contains("/dev/nvidia") && (line.contains("path:") || line.contains("\"path\""));
-    nodes
-        || speaks_of(line, &["libcuda.so.", "libnvidia-ml.so."])
-        || ["kind:", "\"kind\"", "cdiVersion"].iter().any(|known| line.trim_start().starts_with(known))
+    nodes || ["kind:", "\"kind\"", "cdiVersion"].iter().any(|known| line.trim_start().starts_with(known))
 }

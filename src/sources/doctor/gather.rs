@@ -2,7 +2,7 @@
 
 use crate::model::{Absence, HostFile, HostFiles, Reading};
 use crate::sources::root::Root;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Bytes of one file that are looked at: `modules.dep` of a distribution's kernel has about 1 MiB.
@@ -43,6 +43,23 @@ impl<'a> Gather<'a> {
     pub(super) fn lines(&mut self, path: &str, keep: impl Fn(&str) -> bool) {
         let text = self.root.read_to_string(path, FILE_AT_MOST);
         self.put_lines(path, text.map(|text| kept(&text, keep)));
+    }
+
+    /// The lines that each of the groups chooses: many of one push none of another out. A line that is there many
+    /// times is kept once, the first time.
+    pub(super) fn groups_of_lines(&mut self, path: &str, groups: &[fn(&str) -> bool]) {
+        let text = self.root.read_to_string(path, FILE_AT_MOST);
+        let lines = text.map(|text| {
+            let mut lines = Vec::new();
+            for keep in groups {
+                let mut seen = HashSet::new();
+                lines.extend(kept(&text, |line| keep(line) && seen.insert(line.trim().to_owned())));
+            }
+            lines.sort();
+            lines.dedup();
+            lines
+        });
+        self.put_lines(path, lines);
     }
 
     /// Lines that were read in another way.
@@ -106,7 +123,7 @@ impl<'a> Gather<'a> {
 }
 
 /// The lines that `keep` chooses, with their numbers; of too many, the last.
-pub(super) fn kept(text: &str, keep: impl Fn(&str) -> bool) -> Vec<(u32, Arc<str>)> {
+pub(super) fn kept(text: &str, mut keep: impl FnMut(&str) -> bool) -> Vec<(u32, Arc<str>)> {
     let chosen = text.lines().enumerate().filter(|(_, line)| keep(line));
     let mut lines: Vec<(u32, Arc<str>)> = chosen
         .map(|(index, line)| (u32::try_from(index + 1).unwrap_or(u32::MAX), shortened(line).into()))

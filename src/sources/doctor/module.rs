@@ -42,7 +42,8 @@ fn on_disk(gather: &mut Gather<'_>) {
     let Ok(kernel) = gather.root.read_value("/proc/sys/kernel/osrelease") else { return };
     gather.lines(&format!("/lib/modules/{kernel}/modules.dep"), |line| {
         let file = line.split(':').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        file.starts_with("nvidia.ko") || file.starts_with("nvidia-uvm.ko")
+        // Debian puts the variant into the name: nvidia-current.ko.
+        file.starts_with("nvidia.ko") || file.starts_with("nvidia-")
     });
     // Headers are what a build for this kernel needs.
     gather.exists(&format!("/lib/modules/{kernel}/build"));
@@ -53,7 +54,8 @@ fn on_disk(gather: &mut Gather<'_>) {
 fn dkms(gather: &mut Gather<'_>) {
     for module in gather.names(DKMS, |name| name.starts_with("nvidia")) {
         let directory = format!("{DKMS}/{module}");
-        for name in gather.names(&directory, |_| true) {
+        // What a distribution's module was before DKMS replaced it is no version.
+        for name in gather.names(&directory, |name| name != "original_module") {
             if name.starts_with("kernel-") {
                 gather.link(&format!("{directory}/{name}"));
                 continue;

@@ -21,6 +21,10 @@ pub(super) fn read(gather: &mut Gather<'_>) {
     for name in gather.names("/dev", |name| name.starts_with("nvidia") && !name.starts_with("nvidia-caps")) {
         gather.node(&format!("/dev/{name}"));
     }
+    // It makes the nodes that are missing, for whoever starts the first program: by being setuid.
+    for directory in ["/usr/bin", "/usr/sbin"] {
+        gather.node(&format!("{directory}/nvidia-modprobe"));
+    }
     gather.exists("/dev/dxg");
     gather.names("/dev/char", |name| name.starts_with(MAJOR));
     gather.lines("/proc/devices", |line| line.contains("nvidia"));

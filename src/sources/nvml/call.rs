@@ -105,6 +105,7 @@ calls! {
     GpmSupport "nvmlGpmQueryDeviceSupport" Once 0
     GpmAlloc "nvmlGpmSampleAlloc" Once 0
     DisplayMode "nvmlDeviceGetDisplayMode" Once 0
+    DisplayActive "nvmlDeviceGetDisplayActive" Once 0
     VirtualizationMode "nvmlDeviceGetVirtualizationMode" Once 0
     NvLinkVersion "nvmlDeviceGetNvLinkVersion" Once 4
     CommonAncestor "nvmlDeviceGetTopologyCommonAncestor" Once 0

@@ -2,6 +2,7 @@
 //! library cannot be opened, each as a sentence that says what to do.
 
 use crate::model::Absence;
+use crate::model::nvml_code::code_name;
 use nvml_wrapper::error::NvmlError;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,52 +19,10 @@ pub(super) mod code {
     pub(crate) const TIMEOUT: u32 = 10;
     pub(crate) const LIBRARY_NOT_FOUND: u32 = 12;
     pub(crate) const FUNCTION_NOT_FOUND: u32 = 13;
-    pub(crate) const GPU_IS_LOST: u32 = 15;
-    pub(crate) const RESET_REQUIRED: u32 = 16;
+    pub(crate) use crate::model::nvml_code::{GPU_IS_LOST, RESET_REQUIRED, UNKNOWN};
     pub(crate) const LIB_RM_VERSION_MISMATCH: u32 = 18;
     pub(crate) const NO_DATA: u32 = 21;
     pub(crate) const ARGUMENT_VERSION_MISMATCH: u32 = 25;
-    pub(crate) const UNKNOWN: u32 = 999;
-}
-
-/// NVML's own name of a return code. The wrapper stops at 22; 23 to 30 are from the header of CUDA 13.
-#[must_use]
-pub fn code_name(code: u32) -> Option<&'static str> {
-    Some(match code {
-        0 => "SUCCESS",
-        1 => "UNINITIALIZED",
-        2 => "INVALID_ARGUMENT",
-        3 => "NOT_SUPPORTED",
-        4 => "NO_PERMISSION",
-        5 => "ALREADY_INITIALIZED",
-        6 => "NOT_FOUND",
-        7 => "INSUFFICIENT_SIZE",
-        8 => "INSUFFICIENT_POWER",
-        9 => "DRIVER_NOT_LOADED",
-        10 => "TIMEOUT",
-        11 => "IRQ_ISSUE",
-        12 => "LIBRARY_NOT_FOUND",
-        13 => "FUNCTION_NOT_FOUND",
-        14 => "CORRUPTED_INFOROM",
-        15 => "GPU_IS_LOST",
-        16 => "RESET_REQUIRED",
-        17 => "OPERATING_SYSTEM",
-        18 => "LIB_RM_VERSION_MISMATCH",
-        19 => "IN_USE",
-        20 => "MEMORY",
-        21 => "NO_DATA",
-        22 => "VGPU_ECC_NOT_SUPPORTED",
-        23 => "INSUFFICIENT_RESOURCES",
-        24 => "FREQ_NOT_SUPPORTED",
-        25 => "ARGUMENT_VERSION_MISMATCH",
-        26 => "DEPRECATED",
-        27 => "NOT_READY",
-        28 => "GPU_NOT_FOUND",
-        29 => "INVALID_STATE",
-        30 => "RESET_TYPE_NOT_SUPPORTED",
-        999 => "UNKNOWN",
-        _ => return None,
-    })
 }
 
 /// Why a driver call gave no value.
@@ -81,7 +40,15 @@ impl Failure {
 
     /// The GPU is gone or needs a reset: no further call into it may be made.
     pub(super) const fn is_lost(&self) -> bool {
-        matches!(self, Self::Code(code::GPU_IS_LOST | code::RESET_REQUIRED))
+        self.lost_code().is_some()
+    }
+
+    /// The code by which the driver gives the GPU up.
+    pub(super) const fn lost_code(&self) -> Option<u32> {
+        match self {
+            Self::Code(code @ (code::GPU_IS_LOST | code::RESET_REQUIRED)) => Some(*code),
+            _ => None,
+        }
     }
 
     /// The device, its mode or this driver will not answer this however often it is asked.

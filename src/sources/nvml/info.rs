@@ -101,6 +101,7 @@ impl Device {
                 other => other,
             },
             display_attached: port.safe(caller, CallId::DisplayMode, SafeDevice::is_display_connected),
+            display_active: port.safe(caller, CallId::DisplayActive, SafeDevice::is_display_active),
             virtualization: port
                 .safe(caller, CallId::VirtualizationMode, SafeDevice::virtualization_mode)
                 .map(|mode| mode.as_c()),

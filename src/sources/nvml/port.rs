@@ -26,7 +26,7 @@ pub(super) struct Handle {
 /// tier are the exception, as a mode may come back without the device being opened anew.
 pub(super) struct Port {
     handle: Result<Handle, Failure>,
-    lost: bool,
+    lost: Option<u32>,
     unsupported: BTreeSet<(CallId, u32)>,
     numbering: Numbering,
     pub(super) process_list: ProcessListVersion,
@@ -46,7 +46,7 @@ impl Port {
     pub(super) fn refused(driver: Option<DriverVersion>, reason: Failure) -> Self {
         Self {
             handle: Err(reason),
-            lost: false,
+            lost: None,
             unsupported: BTreeSet::new(),
             // A driver that hides its version is taken for one with the older numbering, as the wrapper does, and
             // the newer process list, which all but a few have.
@@ -60,7 +60,7 @@ impl Port {
         let raw = RawDevice::new(device.nvml(), &device);
         Self {
             handle: Ok(Handle { safe: device, raw }),
-            lost: false,
+            lost: None,
             unsupported: BTreeSet::new(),
             numbering: self.numbering,
             process_list: self.process_list,
@@ -69,13 +69,21 @@ impl Port {
 
     /// Whether the device is gone. One that this user may not open is not gone.
     pub(super) fn is_lost(&self) -> bool {
-        self.lost
+        self.lost.is_some()
             || self.handle.as_ref().err().is_some_and(|reason| *reason != Failure::Code(code::NO_PERMISSION))
+    }
+
+    /// The code by which the driver gave the device up, or gave no handle.
+    pub(super) fn refusal(&self) -> Option<u32> {
+        self.lost.or_else(|| match &self.handle {
+            Err(Failure::Code(code)) if self.is_lost() => Some(*code),
+            _ => None,
+        })
     }
 
     /// The raw handle, for a call of another device about this one.
     pub(super) fn raw_device(&self) -> Option<RawDevice> {
-        if self.lost { None } else { self.handle.as_ref().ok().map(|handle| handle.raw) }
+        if self.lost.is_some() { None } else { self.handle.as_ref().ok().map(|handle| handle.raw) }
     }
 
     /// Makes the call `id`; `variant` tells its arguments apart (which clock, which threshold).
@@ -86,8 +94,8 @@ impl Port {
         variant: u32,
         call: impl FnOnce(&Handle) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        if self.lost {
-            return Err(Failure::Code(code::GPU_IS_LOST));
+        if let Some(code) = self.lost {
+            return Err(Failure::Code(code));
         }
         let handle = self.handle.as_ref().map_err(Clone::clone)?;
         if self.unsupported.contains(&(id, variant)) {
@@ -101,8 +109,8 @@ impl Port {
     }
 
     fn note(&mut self, failure: &Failure, id: CallId, variant: u32) {
-        if failure.is_lost() {
-            self.lost = true;
+        if let Some(code) = failure.lost_code() {
+            self.lost = Some(code);
         } else if failure.is_unsupported() && id.tier() != Tier::TenHertz && variant != BATCH {
             self.unsupported.insert((id, variant));
         }
@@ -182,7 +190,7 @@ impl Port {
             Err(failure) => vec![Err(failure); fields.len()],
         };
         for failure in answers.iter().filter_map(|answer| answer.as_ref().err()) {
-            self.lost |= failure.is_lost();
+            self.lost = self.lost.or_else(|| failure.lost_code());
         }
         answers
             .into_iter()

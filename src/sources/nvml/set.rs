@@ -2,9 +2,10 @@
 
 use super::Device;
 use super::call::{CallId, Caller};
-use super::error::{Failure, code_name};
+use super::error::Failure;
 use super::raw::RawDevice;
 use crate::model::Reading;
+use crate::model::nvml_code::code_name;
 use crate::units::Megahertz;
 use nvml_wrapper::enum_wrappers::device::Clock;
 

@@ -47,6 +47,7 @@ fn a_gpu_that_may_not_be_opened_is_not_lost() {
     let caller = caller();
     let mut device = unopened(4);
     assert!(!device.is_lost());
+    assert_eq!(device.refusal(), None);
     assert_eq!(device.live(&caller).temperature, Err(Absence::NoPermission));
     assert_eq!(device.fast_read(&caller).power, Err(Absence::NoPermission));
 }
@@ -55,6 +56,7 @@ fn a_gpu_that_may_not_be_opened_is_not_lost() {
 fn a_gpu_refused_for_another_reason_says_which() {
     let mut device = unopened(999);
     assert!(device.is_lost());
+    assert_eq!(device.refusal(), Some(999));
     assert_eq!(device.live(&caller()).temperature, Err(Absence::failed(999, "UNKNOWN")));
 }
 

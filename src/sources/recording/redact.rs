@@ -1,5 +1,6 @@
 //! Replacing what tells a machine, its users and their work.
 
+mod host_files;
 mod storage;
 
 use crate::model::{
@@ -15,12 +16,16 @@ const SHORTEST: usize = 3;
 
 /// What the kernel puts before the path of a control group, which names a container, a pod or a job.
 const GROUPS: [&str; 3] = ["task_memcg=", "oom_memcg=", "cpuset="];
+/// Users that the policies bring along.
+const SELINUX_USERS: [&str; 8] =
+    ["system_u", "unconfined_u", "user_u", "staff_u", "sysadm_u", "guest_u", "xguest_u", "root"];
 /// This many hexadecimal digits name something: a container, a machine, an image.
 const DIGITS_OF_AN_ID: usize = 32;
 
 /// Replaces users (`root` stays), host names, boot ids, UUIDs, serial numbers, arguments, values of the
 /// environment, cgroups, containers, pods, jobs and units by names that are the same throughout one recording
-/// (`user1`, `host1`), also where they stand in the text of an event. Kept are PIDs, program names, PCI addresses,
+/// (`user1`, `host1`), also where they stand in the text of an event. Of configurations of the host the words stay that
+/// the doctor's checks are about. Kept are PIDs, program names, PCI addresses,
 /// versions and all measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
@@ -114,10 +119,8 @@ impl Redactor {
         if let Some(storage) = &mut sample.storage {
             storage::sample(self, storage);
         }
-        for file in sample.host_files.iter_mut().flat_map(|group| &mut group.value.files) {
-            for (_, line) in file.lines.iter_mut().flatten() {
-                *line = self.text(line);
-            }
+        if let Some(group) = &mut sample.host_files {
+            host_files::files(self, &mut group.value);
         }
         for SourceStatus { reason, .. } in &mut sample.sources {
             *reason = self.text(reason);
@@ -169,6 +172,7 @@ impl Redactor {
     /// GPU falls off the bus.
     fn text(&mut self, text: &str) -> Arc<str> {
         let text = self.groups(&self.hosts(text));
+        let text = self.contexts(&text);
         let mut out = String::with_capacity(text.len());
         let mut before = "";
         let mut rest = text.as_str();
@@ -220,6 +224,30 @@ impl Redactor {
             rest = after;
         }
         out + rest
+    }
+
+    /// Users of SELinux in its contexts (`scontext=USER:ROLE:TYPE:LEVEL`), which may be named after people.
+    fn contexts(&mut self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for token in text.split_inclusive(char::is_whitespace) {
+            let at = token.rfind('=').map_or(0, |at| at + 1);
+            let (before, context) = token.split_at(at);
+            out.push_str(before);
+            match context.split_once(':') {
+                Some((user, rest))
+                    if rest.split(':').next().is_some_and(|role| role.ends_with("_r"))
+                        && !SELINUX_USERS.contains(&user) =>
+                {
+                    let mut user: Arc<str> = user.into();
+                    self.replace("user", &mut user);
+                    out.push_str(&user);
+                    out.push(':');
+                    out.push_str(rest);
+                }
+                _ => out.push_str(context),
+            }
+        }
+        out
     }
 
     fn word(&mut self, word: &str, before: &str) -> Arc<str> {

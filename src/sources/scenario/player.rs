@@ -10,7 +10,7 @@ mod topology;
 use super::{FaultKind, Scenario, models, storage};
 use crate::model::{
     Bye, GpuSample, GpuState, Grouped, HostInfo, Record, Sample, SelfCost, SourceState, SourceStatus,
-    StorageSample,
+    StorageSample, nvml_code,
 };
 use crate::units::{Bytes, Mono, Wall};
 use std::collections::VecDeque;
@@ -206,6 +206,7 @@ impl ScenarioPlayer {
                     return sample;
                 }
                 let mut sample = GpuSample::new(id, truth_of.state);
+                sample.refusal = (truth_of.state == GpuState::Lost).then_some(nvml_code::GPU_IS_LOST);
                 let is_held = self.stuck.iter().any(|call| call.gpu == Some(gpu.index));
                 if truth_of.state == GpuState::Ok && !is_held {
                     self.read_gpu(gpu, truth, truth_of, t, &mut sample);

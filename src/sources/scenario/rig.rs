@@ -62,7 +62,7 @@ pub struct GpuRig {
     pub mig: Vec<MigRig>,
     /// MIG mode is on, with or without instances.
     pub(super) mig_on: bool,
-    /// A display hangs on it.
+    /// A display hangs on it, and is driven.
     pub display: bool,
     /// How it is loaded, from when on.
     pub(super) loads: Vec<(f64, LoadName)>,
@@ -75,6 +75,13 @@ pub struct GpuRig {
 }
 
 impl GpuRig {
+    /// What NVML calls an attached display: the Hopper modules, which have no connector, say so too (captured from an
+    /// H200).
+    #[must_use]
+    pub const fn display_attached(&self) -> bool {
+        self.display || self.preset.fabric
+    }
+
     /// The numbers at `t` seconds.
     pub(super) fn values_at(&self, t: f64) -> Values {
         let load =

@@ -225,7 +225,7 @@ fn detail(one: &Examined, area: Rect, pen: &mut Pen<'_>) {
         }
     };
     add("", &found.summary, if found.outcome == Outcome::Skipped { Role::Text } else { role });
-    if let Some(advice) = &found.advice {
+    for advice in &found.advice {
         add("", advice, Role::Strong);
     }
     for command in &found.fix {

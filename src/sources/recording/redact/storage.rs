@@ -103,7 +103,9 @@ fn models(redactor: &mut Redactor, sample: &mut StorageSample) {
             let is_zfs = model.file_system.as_deref() == Ok("zfs");
             mount(redactor, &mut model.mount, is_zfs);
             // What could not be read names its file.
-            if let Err(Absence::Failed { .. }) = model.shape.weights {
+            if let Err(Absence::Failed { .. }) = model.shape.weights
+                && model.files_in_all.is_none()
+            {
                 model.shape = ModelShape::absent(&Absence::failed(0, ""));
             }
         }

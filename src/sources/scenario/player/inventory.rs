@@ -99,7 +99,8 @@ impl ScenarioPlayer {
             },
             nvswitch_links: some(preset.nvswitch.then_some(preset.nvlinks)),
             gpm: Ok(preset.gpm),
-            display_attached: Ok(gpu.display),
+            display_attached: Ok(gpu.display_attached()),
+            display_active: Ok(gpu.display),
             // nvml.h: 0 none, 1 passed through.
             virtualization: Ok(u32::from(self.scenario.host().guest)),
             memory_shared_with_cpu: Ok(false),
