@@ -18,18 +18,15 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let _ = writeln!(out, "{}: {}", verdict.severity.name(), verdict.summary);
     }
     out.push('\n');
-    // GPUs that only the bus knows stand in the table too, and why is the same question.
-    let problem = snapshot.inventory.driver.problem.as_deref();
-    if let Some(problem) = problem {
-        let _ = writeln!(out, "{problem}");
-    }
-    match (snapshot.gpus.is_empty(), problem) {
-        (true, None) => out.push_str("No NVIDIA GPU was found.\n"),
-        (true, Some(_)) => {}
-        (false, problem) => {
-            out.push_str(if problem.is_some() { "\n" } else { "" });
-            gpus(&mut out, snapshot);
+    if snapshot.gpus.is_empty() {
+        let problem = super::driver_problem(snapshot);
+        let _ = writeln!(out, "{}", problem.as_deref().unwrap_or("No NVIDIA GPU was found."));
+    } else {
+        // GPUs that only the bus knows stand in the table too: why they do is the same question.
+        if let Some(problem) = &snapshot.inventory.driver.problem {
+            let _ = writeln!(out, "{problem}\n");
         }
+        gpus(&mut out, snapshot);
     }
     if !snapshot.processes.is_empty() {
         out.push('\n');
