@@ -460,6 +460,18 @@ fn collector(pty: &Pty) -> i32 {
     found.unwrap()
 }
 
+#[test]
+fn a_complaint_about_an_argument_does_not_steer_the_terminal() {
+    // One that the parser refuses, and one that a command does.
+    for arguments in [&["x\u{1b}[31my"][..], &["fit", "x\u{1b}]2;title\u{7}y", "--memory", "80GB"]] {
+        let mut pty = Pty::kgtop(arguments, 160, 50, &[]);
+        pty.wait_for("the complaint", |screen| screen.contains('x'));
+        let _ended = pty.wait_exit();
+        let raw = String::from_utf8_lossy(&pty.raw()).into_owned();
+        assert!(!raw.contains(['\u{1b}', '\u{7}']), "{arguments:?}: {raw:?}");
+    }
+}
+
 /// Waits until the process has ended.
 fn gone(pid: i32) {
     eventually("the collector to be gone", || {
