@@ -599,6 +599,16 @@ fn late_data_is_greyed_with_its_age() {
 }
 
 #[test]
+fn no_age_and_no_wait_is_told_in_no_seconds() {
+    let mut state = live(Rig::new(2, 2, Condition::Healthy));
+    let reason = "the collector died".to_owned();
+    update(&mut state, Message::SourceEnded { reason, restarting_in: Some(Duration::ZERO) });
+    let screen = shows(&state, 160, 40);
+    assert!(screen.contains("no data, just now") && screen.contains("a new one starts now"), "{screen}");
+    assert!(!screen.contains("0s"), "{screen}");
+}
+
+#[test]
 fn a_collector_that_hangs_is_named() {
     let mut state = live(Rig::new(2, 2, Condition::Healthy));
     let call = StuckCall {
