@@ -821,6 +821,45 @@ fn rows_that_the_screen_does_not_hold_are_counted() {
 }
 
 #[test]
+fn what_a_silent_gpu_last_said_is_not_taken_for_now() {
+    let mut state = live(Rig::new(8, 8, Condition::Lost));
+    press(&mut state, "jjji");
+    let screen = shows(&state, 120, 60);
+    let recovery = screen.lines().find(|line| line.contains("is what the driver asks for")).unwrap();
+    assert!(recovery.contains("lost  is") || recovery.contains("lost is"), "{recovery}");
+    // The share of a process on it is as grey as its memory.
+    let state = on(live(Rig::new(8, 8, Condition::Lost)), Tab::Processes);
+    let theme = Theme::probe();
+    let (screen, map) = (shows(&state, 120, 40), roles(&frame(&state, &theme, 120, 40), &theme));
+    let of_gpu = |number: &str| {
+        let row = |line: &str| line.split_whitespace().nth(2) == Some(number) && line.contains(" GiB");
+        let place = screen.lines().position(row).unwrap();
+        let cells: Vec<char> = screen.lines().nth(place).unwrap().chars().collect();
+        let sign = cells.iter().position(|cell| *cell == '%').unwrap();
+        map.lines().nth(place).unwrap().chars().nth(sign).unwrap()
+    };
+    assert_ne!(of_gpu("3"), of_gpu("4"), "{screen}{map}");
+    assert!(map.contains(&format!("{} stale", of_gpu("3"))), "{map}");
+}
+
+#[test]
+fn a_process_started_on_a_date_and_the_sorted_heading_is_whole() {
+    let mut state = on(live(Rig::new(8, 20, Condition::Healthy)), Tab::Processes);
+    press(&mut state, "\n");
+    let screen = shows(&state, 120, 40);
+    assert!(screen.contains("ago, 2026-08-"), "{screen}");
+    press(&mut state, "\u{1b}");
+    let mut seen = false;
+    for _ in 0..11 {
+        press(&mut state, "s");
+        let line = headings(&state);
+        assert!(!line.contains('…'), "{line}");
+        seen |= line.contains("type▲") || line.contains("type▼");
+    }
+    assert!(seen);
+}
+
+#[test]
 fn a_page_skips_no_line_unread() {
     let mut state = live(Rig::new(8, 8, Condition::Lost));
     press(&mut state, "i");

@@ -212,8 +212,9 @@ fn tell_of_bundle(state: &mut State, outcome: Result<String, String>) {
             vec![
                 path,
                 String::new(),
-                "The last hour as CSV, events and their raw lines, findings, the snapshot as JSON, and every tab as".into(),
-                "text; for its owner alone (mode 0600).".into(),
+                "The last hour as CSV, events and their raw lines, findings, the snapshot as JSON, and every tab as \
+                 text; for its owner alone (mode 0600)."
+                    .into(),
                 "Nothing in it is redacted: kgtop bundle --redact writes one without users, hosts and UUIDs.".into(),
             ],
         ),

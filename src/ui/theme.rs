@@ -153,3 +153,33 @@ impl Theme {
         self.looks.get(role as usize).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance and contrast as WCAG 2 defines them.
+    fn luminance(colour: Color) -> Option<f32> {
+        let Color::Rgb(red, green, blue) = colour else { return None };
+        let linear = |value: u8| {
+            let share = f32::from(value) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        Some(0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue))
+    }
+
+    #[test]
+    fn what_is_old_or_absent_can_be_read_in_the_selected_row() {
+        // 3:1 is the least that WCAG 2 asks of large text and of marks.
+        for name in Theme::names() {
+            let theme = Theme::embedded(name).unwrap();
+            let selection = theme.look(Role::Selection);
+            for role in [Role::Stale, Role::Absent, Role::Muted] {
+                let fg = selection.fg.or_else(|| theme.look(role).fg).and_then(luminance).unwrap();
+                let bg = selection.bg.and_then(luminance).unwrap();
+                let contrast = (fg.max(bg) + 0.05) / (fg.min(bg) + 0.05);
+                assert!(contrast >= 3.0, "{name}: {} has {contrast:.1}:1", role.name());
+            }
+        }
+    }
+}

@@ -187,6 +187,13 @@ pub(super) fn time_of_day(wall_us: i64, offset: i32) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
+/// The date at `wall_us` µs since the epoch, `offset` seconds east of UTC: `2026-08-20`.
+pub(super) fn date(wall_us: i64, offset: i32) -> String {
+    let seconds = wall_us.div_euclid(1_000_000).saturating_add(i64::from(offset));
+    let at = jiff::Timestamp::from_second(seconds).map(|at| jiff::tz::Offset::UTC.to_datetime(at));
+    at.map_or_else(|_out_of_range| "–".into(), |at| at.date().to_string())
+}
+
 /// The offset as it stands behind a time: `UTC`, `+02:00`.
 pub(super) fn zone(offset: i32) -> String {
     if offset == 0 {
@@ -225,6 +232,8 @@ mod tests {
     fn times_of_day_know_their_zone() {
         assert_eq!(time_of_day(0, 0), "00:00:00");
         assert_eq!(time_of_day(0, -3_600), "23:00:00");
+        assert_eq!((date(0, 0), date(0, -3_600)), ("1970-01-01".into(), "1969-12-31".into()));
+        assert_eq!(date(i64::MAX, 0).as_str(), date(i64::MAX, 1).as_str());
         assert_eq!((zone(0), zone(19_800), zone(-3_600)), ("UTC".into(), "+05:30".into(), "-01:00".into()));
     }
 }

@@ -71,8 +71,9 @@ fn started(state: &State, facts: &ProcessFacts, now: i64, columns: u16) -> Vec<L
     let text: Reading<String> = facts.started.as_ref().map_err(Clone::clone).map(|started| {
         let ago = u64::try_from(now.saturating_sub(started.0)).unwrap_or(0);
         let offset = state.settings.utc_offset_seconds;
+        let date = words::date(started.0, offset);
         let time = words::time_of_day(started.0, offset);
-        format!("{} ago, at {time} {}", words::duration(Duration::from_micros(ago)), words::zone(offset))
+        format!("{} ago, {date} {time} {}", words::duration(Duration::from_micros(ago)), words::zone(offset))
     });
     labelled_reading("started", &text, columns)
 }

@@ -223,8 +223,8 @@ fn headings(state: &State, parts: &Parts, pen: &mut Pen<'_>) {
         let role = if sorted { Role::Accent } else { Role::Muted };
         match column.align {
             Align::Left => {
-                let room = column.width.saturating_sub(width(arrow));
-                let x = pen.text(column.x, y, room, column.title, role);
+                // The arrow may stand in the gap to the right, as it does to the left below.
+                let x = pen.text(column.x, y, column.width, column.title, role);
                 pen.text(x, y, width(arrow), arrow, role);
             }
             // The arrow stands in the gap to the left, so that headings stay over their numbers.

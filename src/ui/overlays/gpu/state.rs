@@ -2,7 +2,7 @@
 
 use super::sheet::{Sheet, cell};
 use crate::analysis::names;
-use crate::model::{Gpu, NvLink, Reading, read};
+use crate::model::{Absence, Gpu, GpuState, NvLink, Reading, read};
 
 pub(super) fn links(sheet: &mut Sheet, gpu: &Gpu) {
     sheet.gap();
@@ -155,13 +155,12 @@ pub(super) fn modes(sheet: &mut Sheet, gpu: &Gpu) {
             ),
         ],
     );
-    sheet.row(
-        "recovery",
-        [cell(
-            &named(read::live(gpu, |live| &live.recovery_action), names::recovery_action),
-            "is what the driver asks for",
-        )],
-    );
+    // The last word of a GPU that is gone is no word on how to bring it back.
+    let asked = match gpu.state {
+        GpuState::Lost => Err(Absence::Lost),
+        _ => read::live(gpu, |live| &live.recovery_action),
+    };
+    sheet.row("recovery", [cell(&named(asked, names::recovery_action), "is what the driver asks for")]);
 }
 
 pub(super) fn identity(sheet: &mut Sheet, gpu: &Gpu) {

@@ -258,20 +258,26 @@ fn draw_charts(
     }
     for column in 0..columns {
         let at = Rect { x: area.x + column * (wide + GAP), y: plots.bottom(), width: wide, height: 1 };
-        axis(state, snapshot, timeline, at, pen);
-        markers(state, gpu, timeline, at, pen);
+        let marks = markers(state, gpu, timeline);
+        let taken: Vec<u16> = marks.iter().map(|(column, ..)| *column).collect();
+        axis(state, snapshot, timeline, at, &taken, pen);
+        for (column, mark, role) in marks {
+            pen.text(at.x + column, at.y, 1, mark, role);
+        }
     }
 }
 
 /// Distances of labels on the time axis, in seconds.
 const LABEL_SECONDS: [u64; 9] = [15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
 
-/// Times of day under the columns in which they begin: labels that stand still, and match the stamps in logs.
+/// Times of day under the columns in which they begin: labels that stand still, and match the stamps in logs. Where a
+/// mark stands in a `taken` column there is no label.
 pub(in crate::ui::tabs) fn axis(
     state: &State,
     snapshot: &Snapshot,
     timeline: Timeline,
     area: Rect,
+    taken: &[u16],
     pen: &mut Pen<'_>,
 ) {
     let spacing = |seconds: &&u64| **seconds >= timeline.column_seconds() * 10;
@@ -290,26 +296,24 @@ pub(in crate::ui::tabs) fn axis(
         let text = words::time_of_day(begins.saturating_mul(1_000_000), 0);
         let text = if step % 60 == 0 { text.get(..5).unwrap_or(&text) } else { &text };
         let x = area.x + column;
-        if x >= free && x + 1 + width(text) <= area.right() {
+        let marked = taken.iter().any(|taken| (column..=column + width(text)).contains(taken));
+        if x >= free && x + 1 + width(text) <= area.right() && !marked {
             pen.text(x, area.y, 1, "╵", Role::Faint);
             free = pen.text(x + 1, area.y, width(text), text, Role::Faint) + 1;
         }
     }
 }
 
-/// Where events of this GPU stand and where findings about it began, on the time axis.
-fn markers(state: &State, gpu: &Gpu, timeline: Timeline, area: Rect, pen: &mut Pen<'_>) {
-    for incident in state.incidents_of(gpu) {
-        if let Some(column) = timeline.column_of(incident.first.mono) {
-            let (_, role) = words::mark(incident.severity);
-            pen.text(area.x + column, area.y, 1, "◆", role);
-        }
-    }
+/// Where events of this GPU stand and where findings about it began, on the time axis: column, mark, role. What comes
+/// later stands over what came before.
+fn markers(state: &State, gpu: &Gpu, timeline: Timeline) -> Vec<(u16, &'static str, Role)> {
+    let incidents = state.incidents_of(gpu).filter_map(|incident| {
+        Some((timeline.column_of(incident.first.mono)?, "◆", words::mark(incident.severity).1))
+    });
     // The worst finding comes first and is drawn last.
-    for verdict in state.verdicts().iter().rev().filter(|verdict| verdict.gpu.as_ref() == Some(&gpu.id)) {
-        if let Some(column) = timeline.column_of(verdict.since) {
-            let (_, role) = words::mark(verdict.severity);
-            pen.text(area.x + column, area.y, 1, "▲", role);
-        }
-    }
+    let of_gpu = state.verdicts().iter().rev().filter(|verdict| verdict.gpu.as_ref() == Some(&gpu.id));
+    let began = of_gpu.filter_map(|verdict| {
+        Some((timeline.column_of(verdict.since)?, "▲", words::mark(verdict.severity).1))
+    });
+    incidents.chain(began).collect()
 }

@@ -2,7 +2,9 @@
 
 use crate::app::State;
 use crate::app::processes::{Row, RowKind, SortKey, placement};
-use crate::model::{Absence, Gpu, Process, ProcessFacts, ProcessKind, Reading, Snapshot, known};
+use crate::model::{
+    Absence, Gpu, GpuState, Process, ProcessFacts, ProcessGpu, ProcessKind, Reading, Snapshot, known,
+};
 use crate::ui::theme::Role;
 use crate::ui::words;
 use crate::units::{Percent, format_age};
@@ -56,7 +58,8 @@ impl<'a> Cells<'a> {
         match self.what {
             What::Process(process) => {
                 let (text, role) = self.of_process(process, column);
-                (text, if process.ended.is_some() || self.late { Role::Stale } else { role })
+                let past = process.ended.is_some() || self.late || self.is_of_silent_gpus(process, column);
+                (text, if past { Role::Stale } else { role })
             }
             What::Unattributed(gpu) => of_unattributed(gpu, column),
             What::Parent(pid) => match column {
@@ -66,6 +69,13 @@ impl<'a> Cells<'a> {
             },
             What::Gone => (String::new(), Role::Muted),
         }
+    }
+
+    /// Whether a column says what only GPUs tell of which none answers any more.
+    fn is_of_silent_gpus(&self, process: &Process, column: SortKey) -> bool {
+        let silent =
+            |share: &ProcessGpu| self.snapshot.gpu(&share.gpu).is_some_and(|gpu| gpu.state != GpuState::Ok);
+        matches!(column, SortKey::Memory | SortKey::Sm) && process.gpus.iter().all(silent)
     }
 
     fn of_process(&self, process: &Process, column: SortKey) -> (String, Role) {

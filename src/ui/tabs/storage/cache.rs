@@ -192,6 +192,6 @@ pub(super) fn charts(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
     }
     for column in 0..columns {
         let at = Rect { x: area.x + column * (wide + 2), y: plots.bottom(), width: wide, height: 1 };
-        axis(state, snapshot, timeline, at, pen);
+        axis(state, snapshot, timeline, at, &[], pen);
     }
 }
