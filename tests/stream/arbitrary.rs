@@ -330,7 +330,7 @@ enums! {
     StoreKind { HuggingFace Ollama Folder }
     ModelFormat { Safetensors Gguf }
     ModelAccess { Open Mapped }
-    GpuState { Ok Stalled Lost Asleep NotOpened NoDriver PassedThrough }
+    GpuState { Ok Stalled Lost Asleep NotOpened NoDriver PassedThrough Unknown }
     SourceState { Ok Degraded Unavailable }
     EventSource { Kmsg Journal File Nvml Action }
     ProcessKind { Compute Graphics Mps ComputeGraphics }
