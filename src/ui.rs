@@ -10,6 +10,7 @@ pub mod input;
 mod keys;
 mod no_driver;
 pub(in crate::ui) mod overlays;
+mod strip;
 mod tabs;
 pub mod theme;
 mod widgets;
@@ -76,7 +77,7 @@ pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     };
     chrome::header(state, layout.header, &mut pen);
     chrome::tab_bar(state, layout.tabs, &mut pen);
-    chrome::verdict_strip(state, layout.verdict, &mut pen);
+    strip::render(state, layout.verdict, &mut pen);
     if state.on_driver_page() {
         no_driver::render(state, layout.body, &mut pen);
     } else {

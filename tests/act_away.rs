@@ -268,6 +268,32 @@ fn a_lost_gpu_is_told_to_need_a_reboot() {
 }
 
 #[test]
+fn nothing_that_lies_in_a_captured_tree_is_run_unless_its_directory_is_named() {
+    let machine = Machine::new("");
+    let output = machine.without_tools(&RESET).output().unwrap();
+    refused(&machine, &output, "below --root no nvidia-smi is run unless --tools names its directory");
+}
+
+#[test]
+fn a_root_and_tools_may_be_named_from_where_one_stands() {
+    let machine = Machine::new("");
+    let command = machine.without_tools(&RESET);
+    let whole = machine.path("root");
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|argument| if argument == whole { "root".into() } else { argument.to_owned() })
+        .collect();
+    let mut there = std::process::Command::new(command.get_program());
+    there.args(arguments).args(["--tools", "root/usr/bin"]).current_dir(machine.path(""));
+    there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = there.output().unwrap();
+    if is_root() {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert_eq!(machine.smi_told(), [OFF, RESETS, ON]);
+    }
+}
+
+#[test]
 fn nothing_is_searched_for_on_the_path_that_was_inherited() {
     let machine = Machine::new("");
     // One that would be found first.

@@ -42,6 +42,8 @@ fn screen_as(before: &[&str], machine: &Machine, arguments: &[&str], environment
         .arg(stand_in::stand_in_library())
         .arg("--root")
         .arg(machine.path("root"))
+        .arg("--tools")
+        .arg(machine.path("root/usr/bin"))
         .args(["--interval", "0.3"])
         .args(arguments)
         .env("KGTOP_STAND_IN", machine.path("scenario.toml"))
@@ -311,7 +313,7 @@ fn after_a_failure_the_value_is_the_drivers_and_kgtop_goes_on() {
     });
     pty.keys("\x1b");
     let clock = |screen: &str| screen.lines().next().unwrap_or_default().to_owned();
-    let before = clock(&pty.wait_for("the window to close", |screen| !screen.contains("failed:")));
+    let before = clock(&pty.wait_for("the window to close", |screen| !screen.contains("✗ failed:")));
     pty.wait_for("the readings to go on", |screen| clock(screen) != before && screen.contains("/700 W"));
 }
 

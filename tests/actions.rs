@@ -338,6 +338,101 @@ fn answered(machine: &Machine, arguments: &[&str], question: &str, answer: &str)
 }
 
 #[test]
+fn a_library_that_others_can_write_is_loaded_by_no_command_of_root() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new("");
+    let copy = machine.path("libnvml.so");
+    std::fs::copy(stand_in::stand_in_library(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let config = machine.path("config.toml");
+    std::fs::write(&config, format!("nvml_lib = \"{}\"\n", copy.display())).unwrap();
+    for command in ["stream", "snapshot", "doctor", "export"] {
+        for named in [("--nvml-lib", &copy), ("--config", &config)] {
+            let mut kgtop = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+            kgtop.arg(command).arg(named.0).arg(named.1).arg("--root").arg(machine.path("root"));
+            let output = kgtop.env("KGTOP_STAND_IN", machine.path("scenario.toml")).output().unwrap();
+            assert_eq!(output.status.code(), Some(3), "{command} {}: {}", named.0, text(&output));
+            assert!(text(&output).contains("loads no library that others can write"), "{command}");
+        }
+    }
+}
+
+#[test]
+fn without_a_gpu_nothing_was_sent() {
+    let machine = Machine::of(
+        "title = \"none\"\nduration_seconds = 60\nend = \"stay\"\n[host]\nhostname = \"node\"\ncpus = 4\n\
+         memory_gib = 16\n",
+    );
+    let output = machine.act(&["power-limit", "250", "--all", "--yes"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("refused: there is no GPU to act on"), "{}", text(&output));
+}
+
+#[test]
+fn a_pid_that_became_another_process_is_refused() {
+    let machine = Machine::new(
+        "[[process]]\npid = 41\nname = \"python\"\ncommand = [\"python\"]\ngpus = [0]\nmemory_mib = 100\n",
+    );
+    machine.process(41, "python", "/dev/nvidia0");
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    std::fs::write(machine.path("root/proc/41/stat"), format!("41 (python){rest}")).unwrap();
+    // Field 22, where the state is field 3.
+    let start: u64 = rest.split_ascii_whitespace().nth(19).unwrap().parse().unwrap();
+    let planned = |start: u64| {
+        machine.act(&["signal", "41", "--signal", "USR1", "--start", &start.to_string(), "--dry-run"])
+    };
+    let right = planned(start);
+    assert_eq!(right.status.code(), Some(0), "{}", text(&right));
+    let other = planned(start + 1);
+    assert_eq!(other.status.code(), Some(3), "{}", text(&other));
+    assert!(text(&other).contains("PID 41 is another process now"), "{}", text(&other));
+}
+
+#[test]
+fn the_domain_is_typed_where_bus_and_device_are_not_enough() {
+    let typed = |first: &str, second: &str| {
+        let machine = Machine::of(&format!(
+            "title = \"two\"\nduration_seconds = 60\nend = \"stay\"\n[host]\nhostname = \"node\"\ncpus = 4\n\
+             memory_gib = 16\n[[gpu]]\nmodel = \"h200\"\ncount = 2\npci = [\"{first}\", \"{second}\"]\n"
+        ));
+        let plans = ["0", "1"].map(|gpu| machine.plan(&["ecc-clear", "volatile", "--gpu", gpu]));
+        plans.map(|plan| {
+            let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+            plan["weight"]["text"].as_str().unwrap().to_owned()
+        })
+    };
+    assert_eq!(typed("0008:01:00.0", "0009:01:00.0"), ["0008:01:00", "0009:01:00"]);
+    assert_eq!(typed("0000:01:00.0", "0009:01:00.0"), ["0000:01:00", "0009:01:00"]);
+    assert_eq!(typed("0000:01:00.0", "0000:02:00.0"), ["01:00", "02:00"]);
+}
+
+#[test]
+fn a_question_is_asked_about_what_was_shown() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new("");
+    let words = "power limit: 700 W → 250 W on GPU 0, NVIDIA H200 at 0000:00:06.0";
+    let limit = ["power-limit", "250", "--gpu", "0"];
+    for format in ["text", "json"] {
+        let mut command = machine.command(&limit);
+        command.args(["--format", format]);
+        let mut pty = Pty::spawn(command, 160, 60, &[]);
+        let asked = pty.wait_for("the question", |screen| screen.contains("Go on? y/N"));
+        // The plan, and then what the question is about.
+        let plan = asked.find("nvidia-smi -i 00000000:00:06.0 -pl 250").expect("the plan");
+        assert!(plan < asked.find(words).expect("the target and the change"), "{asked}");
+        assert!(asked.contains("Confirm   y or N") && !asked.contains("one key"), "{asked}");
+        pty.keys("n\r");
+        assert_eq!(pty.wait_exit().0.code(), Some(3));
+    }
+    assert_eq!(machine.sent(), "");
+}
+
+#[test]
 fn on_a_terminal_a_small_change_takes_a_y_and_a_destructive_one_the_bus_address() {
     if !is_root() {
         return; // refused before any question, as every test above shows

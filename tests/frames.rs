@@ -547,6 +547,33 @@ fn the_demo_is_one_key_away_without_a_driver() {
 }
 
 #[test]
+fn the_help_begins_with_the_keys_of_the_tab_and_wraps_them() {
+    for tab in Tab::ALL {
+        let mut state = on(live(Rig::new(2, 2, Condition::Healthy)), *tab);
+        press(&mut state, "?");
+        let help = text(&frame(&state, &Theme::probe(), 120, 200));
+        let place = |part: &str| help.find(part).unwrap_or_else(|| panic!("{part} is not in\n{help}"));
+        let own = place(&format!("│ {}", tab.title()));
+        assert!(own < place("Everywhere") && place("Everywhere") < place("Elsewhere"), "{help}");
+        let narrow = text(&frame(&state, &Theme::probe(), 40, 400));
+        let mut lines = narrow.lines().filter(|line| line.starts_with('│'));
+        assert!(lines.all(|line| !line.contains('…')), "{narrow}");
+    }
+}
+
+#[test]
+fn a_stream_that_ended_offers_no_key_that_cannot_start_it() {
+    for (mode, offered) in [(Mode::Live, true), (Mode::Remote, false)] {
+        let mut state = Rig::new(2, 2, Condition::Healthy).state(SECONDS, Settings::default(), mode);
+        let reason = "the stream on standard input ended".into();
+        update(&mut state, Message::SourceEnded { reason, restarting_in: None });
+        let screen = text(&frame(&state, &Theme::probe(), 120, 40));
+        assert!(screen.contains("The source ended: the stream"), "{screen}");
+        assert_eq!(screen.contains("R starts one"), offered, "{screen}");
+    }
+}
+
+#[test]
 fn late_data_is_greyed_with_its_age() {
     let mut state = live(Rig::new(2, 2, Condition::Healthy));
     assert!(!state.wants_tick());
@@ -558,6 +585,12 @@ fn late_data_is_greyed_with_its_age() {
     let theme = Theme::probe();
     let buffer = frame(&state, &theme, 120, 40);
     assert!(text(&buffer).contains("no data for 6s"), "{}", text(&buffer));
+    let old = "! no reading for 6s: what stands below is old";
+    assert!(text(&buffer).contains(old) && !text(&buffer).contains("all clear"), "{}", text(&buffer));
+    let mut listed = state.clone();
+    press(&mut listed, "f");
+    let window = text(&frame(&listed, &theme, 120, 40));
+    assert!(window.contains("what stands here is old") && !window.contains("nothing to report"), "{window}");
     let stale = buffer
         .content
         .iter()

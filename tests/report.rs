@@ -347,7 +347,42 @@ fn text_without_gpus_says_what_is_wrong() {
     inventory.driver.problem = Some("The nvidia module is not loaded: run modprobe nvidia.".into());
     shown.inventory = inventory.into();
     assert!(report::text(&shown, &[]).contains("run modprobe nvidia"));
-    assert!(report::prometheus(&shown, &[]).contains("kgtop_verdicts{severity=\"critical\"} 0\n"));
+}
+
+#[test]
+fn nothing_read_of_the_driver_is_never_all_clear() {
+    let clear = parsed(&report::prometheus(&healthy(), &[]));
+    assert_eq!(clear["kgtop_driver_up"][0].1, 1.0);
+    assert_eq!(clear["kgtop_verdicts"].len(), 3);
+    let mut shown = healthy();
+    shown.gpus.clear();
+    let nvml = shown.sources.iter_mut().find(|source| &*source.name == "nvml").unwrap();
+    nvml.state = SourceState::Unavailable;
+    let samples = parsed(&report::prometheus(&shown, &[]));
+    assert_eq!(samples["kgtop_driver_up"][0].1, 0.0);
+    assert!(!samples.contains_key("kgtop_verdicts"), "no findings would read as all clear");
+    let state = |source: &str, state: &str| {
+        let all = &samples["kgtop_source_state"];
+        all.iter().find(|(labels, _)| labels["source"] == source && labels["state"] == state).unwrap().1
+    };
+    assert_eq!((state("nvml", "unavailable"), state("nvml", "ok")), (1.0, 0.0));
+    assert_eq!((state("host", "unavailable"), state("host", "ok")), (0.0, 1.0));
+}
+
+#[test]
+fn a_driver_that_has_not_answered_is_not_a_machine_without_gpus() {
+    let mut shown = healthy();
+    shown.gpus.clear();
+    shown.sources.retain(|source| &*source.name != "nvml");
+    assert!(report::text(&shown, &[]).contains("the driver has not answered yet"));
+    assert_eq!(json(&shown)["driver"]["problem"], "the driver has not answered yet");
+    assert!(report::prometheus(&shown, &[]).contains("kgtop_driver_up 0\n"));
+    let since = Mono(shown.mono.0 - 12_000_000);
+    let call = "nvmlInit_v2".into();
+    shown.stuck.push(StuckCall { gpu: None, call, since, wait_channel: None, ended: false });
+    let words = "driver call nvmlInit_v2 has not returned for 12 s";
+    assert!(report::text(&shown, &[]).contains(words));
+    assert_eq!(json(&shown)["driver"]["problem"], words);
 }
 
 type Samples = BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>;

@@ -27,6 +27,10 @@ pub fn power_unit(limits: &[(String, u32)]) -> Unit {
             format!("ExecStart=/usr/bin/{command}\n")
         })
         .collect();
+    let defaults: String = limits
+        .iter()
+        .map(|(address, _)| format!("\nsudo kgtop act power-limit default --gpu {address}"))
+        .collect();
     let text = format!(
         "[Unit]\nDescription=NVIDIA power limits\nAfter=nvidia-persistenced.service\n\
          Wants=nvidia-persistenced.service\n\n[Service]\nType=oneshot\n{lines}RemainAfterExit=yes\n\n\
@@ -37,9 +41,10 @@ pub fn power_unit(limits: &[(String, u32)]) -> Unit {
             "sudo cp {name} /etc/systemd/system/\nsudo systemctl daemon-reload\n\
              sudo systemctl enable --now nvidia-persistenced {name}"
         ),
+        // Without the unit the limit that it set stays in force until the next boot.
         undo: format!(
             "sudo systemctl disable --now {name}\nsudo rm /etc/systemd/system/{name}\n\
-             sudo systemctl daemon-reload"
+             sudo systemctl daemon-reload{defaults}"
         ),
         name,
         text,

@@ -264,6 +264,17 @@ impl Plan {
         self.sealed()
     }
 
+    /// In one line: what is changed from what to what, and of which GPU or process.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let target = match &self.target {
+            Target::Gpu { label, address, .. } => format!("{label} at {address}"),
+            Target::Process { pid, label, .. } => format!("PID {pid}, {label}"),
+        };
+        let from = self.expected.as_deref().map(|from| format!("{from} → ")).unwrap_or_default();
+        format!("{}: {from}{} on {target}", self.change.setting(), self.change.wanted())
+    }
+
     /// Whether nothing stands in its way.
     #[must_use]
     pub fn is_allowed(&self) -> bool {

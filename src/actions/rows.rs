@@ -98,10 +98,15 @@ impl Plan {
         }
     }
 
-    /// The plan as text, for `--dry-run`.
+    /// The plan as text, for the command line, where the question for what is small and can be taken back is one of
+    /// yes or no as well.
     #[must_use]
     pub fn text(&self) -> String {
-        self.rows().iter().map(|row| format!("{:<9} {}\n", row.label, row.text)).collect()
+        let mut plan = self.clone();
+        if plan.weight == Weight::Key {
+            plan.weight = Weight::YesNo;
+        }
+        plan.rows().iter().map(|row| format!("{:<9} {}\n", row.label, row.text)).collect()
     }
 }
 

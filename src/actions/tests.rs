@@ -270,4 +270,7 @@ fn the_unit_sets_each_gpu_by_its_address() {
     assert!(unit.text.contains("ExecStart=/usr/bin/nvidia-smi -i 00000000:41:00.0 -pl 250\n"));
     assert!(unit.text.contains("ExecStart=/usr/bin/nvidia-smi -i 00000000:42:00.0 -pl 300\n"));
     assert!(unit.undo.contains("disable --now kgtop-power-limit.service"));
+    let undone = "\nsudo kgtop act power-limit default --gpu 0000:41:00.0\n\
+                  sudo kgtop act power-limit default --gpu 0000:42:00.0";
+    assert!(unit.undo.ends_with(undone), "{}", unit.undo);
 }

@@ -47,12 +47,6 @@ impl AuditEntry {
     /// The line in words: what, of which GPU or process, by whom, and how it ended.
     #[must_use]
     pub fn words(&self) -> String {
-        let plan = &self.plan;
-        let target = match &plan.target {
-            Target::Gpu { label, address, .. } => format!("{label} at {address}"),
-            Target::Process { pid, label, .. } => format!("PID {pid}, {label}"),
-        };
-        let from = plan.expected.as_deref().map(|from| format!("{from} → ")).unwrap_or_default();
         let who = match (&self.sudo_user, self.uid) {
             (Some(user), _) => format!("{user} through sudo"),
             (None, 0) => "root".to_owned(),
@@ -63,7 +57,7 @@ impl AuditEntry {
             (None, Phase::Before) => "begins".to_owned(),
             (None, Phase::After) => "ended".to_owned(),
         };
-        format!("{}: {from}{} on {target} by {who}: {end}", plan.change.setting(), plan.change.wanted())
+        format!("{} by {who}: {end}", self.plan.words())
     }
 }
 

@@ -4,7 +4,7 @@ use super::change::Change;
 use super::plan::{Plan, Target};
 
 impl Plan {
-    /// What follows `kgtop`: by UUID, with the value the plan starts from. Root makes the plan anew, and refuses
+    /// What follows `kgtop`: by UUID, or by PID and start, with the value the plan starts from. Root makes the plan anew, and refuses
     /// where that value is another one.
     #[must_use]
     pub fn act_words(&self) -> Vec<String> {
@@ -13,11 +13,13 @@ impl Plan {
             Target::Gpu { .. } => gpu_words(&self.change),
             Target::Process { pid, .. } => process_words(&self.change, *pid),
         });
-        if let Target::Gpu { uuid, .. } = &self.target {
-            words.extend(["--gpu".to_owned(), uuid.clone()]);
-            if let Some(expected) = &self.expected {
-                words.extend(["--expect".to_owned(), expected.clone()]);
-            }
+        words.extend(match &self.target {
+            Target::Gpu { uuid, .. } => ["--gpu".to_owned(), uuid.clone()],
+            // A PID may be another process's by the time a password was typed.
+            Target::Process { start, .. } => ["--start".to_owned(), start.to_string()],
+        });
+        if let Some(expected) = &self.expected {
+            words.extend(["--expect".to_owned(), expected.clone()]);
         }
         words
     }
@@ -82,7 +84,21 @@ fn process_words(change: &Change, pid: u32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Change, HolderFacts, ProcessTarget, plan_process};
     use super::quoted;
+    use crate::units::Mono;
+
+    #[test]
+    fn a_process_is_named_by_its_start_and_its_niceness_as_well() {
+        let holder = HolderFacts { pid: 42, start: 7, ..HolderFacts::default() };
+        let target = ProcessTarget { holder, visible: true, nice: Some(-3) };
+        let words = |change| {
+            plan_process(&target, &super::super::tests::host(), change, Mono(1)).act_words().join(" ")
+        };
+        let kill = Change::Signal { name: "KILL".into() };
+        assert_eq!(words(kill), "act signal 42 --signal KILL --start 7");
+        assert_eq!(words(Change::Renice { nice: 5 }), "act renice 42 5 --start 7 --expect -3");
+    }
 
     #[test]
     fn a_shell_takes_every_word_as_it_is() {

@@ -5,9 +5,6 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// Arguments of `kgtop act`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 done, 3 refused and nothing sent, 4 failed, 5 some of several, 64 wrong usage"
-)]
 pub struct ActArgs {
     /// What to do
     #[command(subcommand)]
@@ -31,7 +28,7 @@ pub struct ActArgs {
     #[arg(long, global = true)]
     pub last_resort: bool,
     /// Refuse unless this is the value now, as the plan shows it ("700 W")
-    #[arg(long, global = true, value_name = "VALUE")]
+    #[arg(long, global = true, value_name = "VALUE", allow_hyphen_values = true)]
     pub expect: Option<String>,
     /// Form of plans and outcomes
     #[arg(long, global = true, value_enum, default_value_t = PlanFormat::Text)]
@@ -113,6 +110,9 @@ pub enum Action {
         /// TERM, INT, KILL, HUP, QUIT, USR1, USR2, STOP or CONT
         #[arg(long, short = 's', default_value = "TERM")]
         signal: String,
+        /// Refuse unless the process started then: clock ticks since boot, field 22 of /proc/PID/stat
+        #[arg(long, value_name = "TICKS")]
+        start: Option<u64>,
     },
     /// Set the niceness of a process on a GPU
     Renice {
@@ -121,6 +121,9 @@ pub enum Action {
         /// -20 (first) to 19 (last)
         #[arg(allow_negative_numbers = true)]
         nice: i32,
+        /// Refuse unless the process started then: clock ticks since boot, field 22 of /proc/PID/stat
+        #[arg(long, value_name = "TICKS")]
+        start: Option<u64>,
     },
 }
 
@@ -241,6 +244,15 @@ impl Action {
     pub const fn pid(&self) -> Option<u32> {
         match self {
             Self::Signal { pid, .. } | Self::Renice { pid, .. } => Some(*pid),
+            _ => None,
+        }
+    }
+
+    /// When the process that is meant started, where that was said.
+    #[must_use]
+    pub const fn start(&self) -> Option<u64> {
+        match self {
+            Self::Signal { start, .. } | Self::Renice { start, .. } => *start,
             _ => None,
         }
     }

@@ -57,6 +57,12 @@ impl Snapshot {
         self.gpus.iter().find(|gpu| &gpu.id == id)
     }
 
+    /// How a source is doing; `None` until it said anything.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&SourceStatus> {
+        self.sources.iter().find(|source| &*source.name == name)
+    }
+
     /// Age of a group at this snapshot.
     #[must_use]
     pub fn age<T>(&self, group: &Grouped<T>) -> Duration {

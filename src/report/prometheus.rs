@@ -6,7 +6,7 @@
 mod metrics;
 
 use crate::analysis::{Severity, Verdict};
-use crate::model::{Gpu, GpuState, Snapshot, known};
+use crate::model::{Gpu, GpuState, Snapshot, SourceState, known};
 use metrics::{COUNTER, DCGM, GAUGE, OWN};
 use std::fmt::Write as _;
 
@@ -41,13 +41,30 @@ pub fn prometheus(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
             family.sample(&labels, f64::from(u8::from(gpu.state == state)));
         }
     }
-    let mut family = Family::new(&mut out, "kgtop_verdicts", GAUGE, "Findings by severity.");
-    for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
-        let found = verdicts.iter().filter(|verdict| verdict.severity == severity).count();
-        family.sample(&format!("severity=\"{}\"", severity.name()), found as f64);
+    sources(&mut out, snapshot);
+    // Without the driver most rules had nothing to look at: no findings would read as all clear.
+    if super::driver_is_up(snapshot) {
+        let mut family = Family::new(&mut out, "kgtop_verdicts", GAUGE, "Findings by severity.");
+        for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+            let found = verdicts.iter().filter(|verdict| verdict.severity == severity).count();
+            family.sample(&format!("severity=\"{}\"", severity.name()), found as f64);
+        }
     }
     cost(&mut out, snapshot);
     out
+}
+
+fn sources(out: &mut String, snapshot: &Snapshot) {
+    let up = f64::from(u8::from(super::driver_is_up(snapshot)));
+    Family::new(out, "kgtop_driver_up", GAUGE, "1 if the NVIDIA driver answers.").sample("", up);
+    let help = "1 for the state that the source is in.";
+    let mut family = Family::new(out, "kgtop_source_state", GAUGE, help);
+    for source in &snapshot.sources {
+        for state in [SourceState::Ok, SourceState::Degraded, SourceState::Unavailable] {
+            let labels = format!("source=\"{}\",state=\"{}\"", escaped(&source.name), state.name());
+            family.sample(&labels, f64::from(u8::from(source.state == state)));
+        }
+    }
 }
 
 fn throttle(out: &mut String, snapshot: &Snapshot, labels: &[String]) {

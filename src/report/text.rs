@@ -19,8 +19,8 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
     }
     out.push('\n');
     if snapshot.gpus.is_empty() {
-        let problem = snapshot.inventory.driver.problem.as_deref();
-        let _ = writeln!(out, "{}", problem.unwrap_or("No NVIDIA GPU was found."));
+        let problem = super::driver_problem(snapshot);
+        let _ = writeln!(out, "{}", problem.as_deref().unwrap_or("No NVIDIA GPU was found."));
     } else {
         gpus(&mut out, snapshot);
     }

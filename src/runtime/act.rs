@@ -34,6 +34,7 @@ mod trust;
 
 pub(super) use command::{place, run};
 pub(super) use preflight::{Reader, without_a_word};
+pub(super) use trust::trusted;
 
 use crate::sources::root::Root;
 use std::ffi::OsString;
@@ -54,6 +55,8 @@ pub(super) struct Place {
     pub(super) library: Option<PathBuf>,
     /// The arguments with which this program becomes a collector of the same place.
     pub(super) collector: Vec<OsString>,
+    /// The directory of nvidia-smi and sudo, where it was named.
+    pub(super) tools: Option<PathBuf>,
     /// Whether last resorts may be carried out.
     pub(super) last_resort: bool,
 }

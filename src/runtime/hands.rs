@@ -6,10 +6,9 @@ use super::act::{self, Place, Reader};
 use crate::actions::{Change, Outcome, Progress, Refusal, RefusalKind};
 use crate::app::actions::{Confirmed, LocalAuthority, Preflight, Wanted};
 use crate::model::GpuId;
-use crate::sources::root::Root;
 use crate::units::Clock;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
@@ -83,7 +82,7 @@ impl Hands {
     /// Runs kgtop itself through sudo on the terminal, and waits until the operator has read the end. Gives what is
     /// to be said on the screen.
     pub(super) fn sudo(&self, words: &[String]) -> String {
-        let Some(sudo) = sudo_below(&self.reader.place.root) else {
+        let Some(sudo) = sudo_of(&self.reader.place) else {
             return "sudo is not installed here: c on the plan copies the command".to_owned();
         };
         let status = std::process::Command::new(&sudo)
@@ -167,10 +166,14 @@ async fn follow(mut child: Child, plan: &str, sender: &Sender<HandsEvent>) -> Op
     ))
 }
 
-/// sudo of the machine that is looked at.
-fn sudo_below(root: &Root) -> Option<PathBuf> {
-    let base = root.directory().unwrap_or_else(|| Path::new("/"));
-    SUDO.iter().map(|path| base.join(path.trim_start_matches('/'))).find(|path| path.exists())
+/// sudo, in the directory that was named, or where the system has it; what lies in a captured tree is not run.
+fn sudo_of(place: &Place) -> Option<PathBuf> {
+    let places: Vec<PathBuf> = match &place.tools {
+        Some(directory) => vec![directory.join("sudo")],
+        None if place.root.is_live() => SUDO.iter().map(PathBuf::from).collect(),
+        None => Vec::new(),
+    };
+    places.into_iter().find(|path| path.exists())
 }
 
 /// Waits for Enter on the terminal: what was printed would be gone with the next frame.

@@ -4,6 +4,7 @@
 
 use super::root::{Identity, Root};
 use crate::model::{Absence, Reading};
+use crate::units::printable;
 use std::collections::BTreeMap;
 
 /// Fabric Manager; the kernel keeps 15 bytes of a name.
@@ -83,7 +84,8 @@ pub fn look(proc: &Root, files: &DeviceFiles) -> Found {
             Ok(files) => found.holders.push(Holder {
                 pid,
                 parent: parent_of(proc, pid),
-                name: if name.is_empty() { "a process".to_owned() } else { name.to_string() },
+                // Whoever started it chose its name, and root reads it.
+                name: if name.is_empty() { "a process".to_owned() } else { printable(&name).into_owned() },
                 files,
             }),
             // It ended meanwhile.
@@ -119,10 +121,32 @@ fn open_files(proc: &Root, pid: u32, files: &DeviceFiles) -> Reading<Vec<String>
             }
             // Closed meanwhile.
             Err(Absence::NotSupported) => {}
+            Err(Absence::NoPermission) if is_elsewhere(proc, &path, &link) => {}
             Err(absence) => return Err(absence),
         }
     }
     Ok(open)
+}
+
+/// `FUSE_SUPER_MAGIC`, `TMPFS_MAGIC` (devtmpfs has it too) and `RAMFS_MAGIC` of linux/magic.h and fs/fuse/inode.c.
+const FUSE: i64 = 0x6573_5546;
+const OF_DEVICES: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Whether an open file that may not be looked at is no device file all the same. Not even root may look at a file of
+/// another user's FUSE file system (fuse(4), `allow_other`), which lets nobody open devices: were it taken for a
+/// device file, whoever has one open could keep every GPU from being reset. The same holds of a network's file system
+/// that trusts no root, unless the file lies among the device files.
+fn is_elsewhere(proc: &Root, path: &str, link: &str) -> bool {
+    let among_devices = link.starts_with("/dev/");
+    if !proc.is_live() {
+        return !among_devices;
+    }
+    // FUSE answers this one to everybody, without asking the program behind it.
+    match rustix::fs::statfs(path).map(|system| system.f_type) {
+        Ok(FUSE) => true,
+        Ok(other) => !among_devices && !OF_DEVICES.contains(&other),
+        Err(_unknown) => false,
+    }
 }
 
 /// The parent of a process.

@@ -20,10 +20,26 @@ struct View {
     render: fn(&State, Rect, &mut Pen<'_>),
     /// Its keys.
     keys: &'static Context,
+    /// More keys, of the part of it that is shown.
+    part: fn(&State) -> Option<&'static Context>,
+    /// All that `part` can give.
+    parts: &'static [&'static Context],
     /// What a click means.
     hit: fn(&State, Rect, Position) -> Option<Message>,
     /// What a turn of the wheel means.
     moved: fn(Motion) -> Message,
+}
+
+impl View {
+    /// A tab whose keys are the same in all parts of it.
+    const fn new(
+        render: fn(&State, Rect, &mut Pen<'_>),
+        keys: &'static Context,
+        hit: fn(&State, Rect, Position) -> Option<Message>,
+        moved: fn(Motion) -> Message,
+    ) -> Self {
+        Self { render, keys, part: |_| None, parts: &[], hit, moved }
+    }
 }
 
 const fn view(tab: Tab) -> &'static View {
@@ -43,9 +59,16 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     (view(state.tab).render)(state, area, pen);
 }
 
-/// The keys of a tab.
-pub(super) const fn keys(tab: Tab) -> &'static Context {
-    view(tab).keys
+/// The keys of the tab that is shown, those of the part of it that is shown first.
+pub(super) fn keys(state: &State) -> impl Iterator<Item = &'static Context> {
+    let view = view(state.tab);
+    (view.part)(state).into_iter().chain([view.keys])
+}
+
+/// All keys of a tab.
+pub(super) fn all_keys(tab: Tab) -> impl Iterator<Item = &'static Context> {
+    let view = view(tab);
+    [view.keys].into_iter().chain(view.parts.iter().copied())
 }
 
 /// What a click means in the tab that is shown.

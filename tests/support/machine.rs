@@ -119,6 +119,13 @@ impl Machine {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.without_tools(arguments);
+        command.arg("--tools").arg(self.path("root/usr/bin"));
+        command
+    }
+
+    /// The same where no directory of nvidia-smi is named.
+    pub(crate) fn without_tools(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
         command
             .arg("act")

@@ -14,7 +14,6 @@ use crate::actions::{
 };
 use crate::model::known;
 use crate::sources::holders::Holder;
-use crate::sources::root::Root;
 use crate::units::Clock;
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ pub(super) fn carry_out(
     if matches!(plan.change, Change::LastResort { .. }) && !place.last_resort {
         return refused(RefusalKind::WrongRemedy, "a last resort takes --last-resort");
     }
-    let smi = match Smi::find(&place.root, clock) {
+    let smi = match Smi::find(place, clock) {
         Ok(smi) => smi,
         Err(error) => return refused(RefusalKind::NotSupported, error),
     };
@@ -313,7 +312,9 @@ const STATE_UNKNOWN: &str = "the state of the GPU is not known: keep work off it
 /// to be as it was.
 fn after_failed_reset(error: &SmiError) -> String {
     let way = match error {
-        SmiError::NotStarted(_) | SmiError::Missing | SmiError::Untrusted(_) => "see why it does not start",
+        SmiError::NotStarted(_) | SmiError::Missing(_) | SmiError::NotNamed | SmiError::Untrusted(_) => {
+            "see why it does not start"
+        }
         SmiError::Failed { said, .. }
             if said.contains("In use by another client") || said.contains("being used by") =>
         {
@@ -332,9 +333,9 @@ fn after_failed_reset(error: &SmiError) -> String {
 }
 
 /// Why a change of that kind could not be begun here, apart from what the plan itself knows.
-pub(super) fn missing_tool(root: &Root, clock: Clock, change: &Change) -> Option<Refusal> {
+pub(super) fn missing_tool(place: &Place, clock: Clock, change: &Change) -> Option<Refusal> {
     let needs =
         change.takes_the_gpu_away() || matches!(change, Change::MigCreate { .. } | Change::MigDestroy { .. });
-    let error = needs.then(|| Smi::find(root, clock).err()).flatten()?;
+    let error = needs.then(|| Smi::find(place, clock).err()).flatten()?;
     Some(Refusal { kind: RefusalKind::NotSupported, reason: error.to_string() })
 }

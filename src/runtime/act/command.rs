@@ -5,17 +5,17 @@ mod make;
 mod print;
 mod watch;
 
-use super::execute::carry_out;
-use super::{Place, mig, trust};
-use crate::actions::{Outcome, Plan, Progress, select_gpus};
+use super::execute::{carry_out, refused};
+use super::{Place, mig};
+use crate::actions::{Outcome, Plan, Progress, RefusalKind, select_gpus};
 use crate::cli::act::{ActArgs, Action, MigAction, PlanFormat};
 use crate::cli::{GlobalArgs, ScreenArgs};
 use crate::config::Config;
 use crate::runtime::act::facts::INTERVAL;
-use crate::runtime::commands::{self, Usage};
+use crate::runtime::commands::{self, EXIT_REFUSED, Refused, Usage};
 use crate::sources::audit_log::ROOT_LOG;
 use crate::units::Clock;
-use color_eyre::eyre::{Context, Result, bail};
+use color_eyre::eyre::{Result, bail};
 use confirm::confirmed;
 use make::Maker;
 use print::{plans_text, print_profiles, print_unit, report, say, say_error, to_json};
@@ -23,8 +23,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Exit status when nothing was sent.
-const EXIT_REFUSED: u8 = 3;
 /// A plan is a few kB; more than this is none.
 const PLAN_LIMIT: u64 = 1 << 20;
 /// The locks of root.
@@ -42,13 +40,6 @@ pub(in crate::runtime) fn run(
         say_error("refused: read-only; actions are removed by --read-only, the config or the environment\n");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
-    if let Some(library) = config.nvml_lib.as_deref().filter(|library| !trust::is_trusted(library)) {
-        say_error(&format!(
-            "refused: --nvml-lib {}: as root kgtop loads no library that others can write\n",
-            library.display()
-        ));
-        return Ok(ExitCode::from(EXIT_REFUSED));
-    }
     let config = Config { interval: INTERVAL, ..config.clone() };
     let place = Place { last_resort: arguments.last_resort, ..place(global, &config)? };
     match (&arguments.plan, &arguments.action) {
@@ -56,7 +47,7 @@ pub(in crate::runtime) fn run(
         (Some(_), Some(_)) => bail!(Usage("--plan stands for itself: the plan says what to do".into())),
         (None, None) => bail!(Usage("say what to do: kgtop act --help lists the actions".into())),
         (None, Some(action)) => {
-            let maker = Maker { wanted: &screen.gpu, arguments, action, place: &place, clock };
+            let maker = Maker { wanted: &screen.gpus.gpu, arguments, action, place: &place, clock };
             act(global, &config, &maker)
         }
     }
@@ -76,6 +67,7 @@ pub(in crate::runtime) fn place(global: &GlobalArgs, config: &Config) -> Result<
         locks: base.join(ROOT_LOCKS),
         library: config.nvml_lib.clone(),
         collector: commands::collector_arguments(global, config),
+        tools: commands::tools(global)?,
         last_resort: false,
         root,
     })
@@ -89,7 +81,7 @@ fn child(place: &Place, clock: Clock) -> Result<ExitCode> {
         .lock()
         .take(PLAN_LIMIT)
         .read_to_string(&mut text)
-        .wrap_err("the plan could not be read")?;
+        .map_err(|error| Refused(format!("the plan could not be read: {error}")))?;
     let say = |progress: Progress| {
         let mut line = serde_json::to_string(&progress).unwrap_or_default();
         line.push('\n');
@@ -118,8 +110,11 @@ fn act(global: &GlobalArgs, config: &Config, maker: &Maker<'_>) -> Result<ExitCo
         let allowed = plans.iter().all(Plan::is_allowed);
         return Ok(ExitCode::from(if allowed { 0 } else { EXIT_REFUSED }));
     }
+    // Nobody is asked about what was not shown: where standard output is for a program, standard error shows it.
     if !json {
         say(&plans_text(&plans, &host))?;
+    } else if !arguments.yes {
+        say_error(&plans_text(&plans, &host));
     }
     loop {
         // All or none: half of a change over several GPUs is what nobody asked for.
@@ -152,10 +147,18 @@ fn act(global: &GlobalArgs, config: &Config, maker: &Maker<'_>) -> Result<ExitCo
         outcomes.push(if plan.already {
             Outcome::Done { verified: format!("it was {} already; nothing was sent", plan.change.wanted()) }
         } else {
-            watch::in_child(&maker.fresh(plan)?, global, config, arguments.last_resort)?
+            in_turn(maker, plan, global, config)
         });
     }
     report(&plans, &outcomes, json)
+}
+
+/// Carries out one of several plans; what keeps it from beginning says nothing of those before it.
+fn in_turn(maker: &Maker<'_>, plan: &Plan, global: &GlobalArgs, config: &Config) -> Outcome {
+    match maker.fresh(plan) {
+        Ok(plan) => watch::in_child(&plan, global, config, maker.arguments.last_resort),
+        Err(error) => refused(RefusalKind::Unread, format!("{error:#}")),
+    }
 }
 
 fn list_profiles(maker: &Maker<'_>, json: bool) -> Result<ExitCode> {

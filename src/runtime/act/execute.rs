@@ -175,6 +175,7 @@ pub(super) mod tests {
             locks: directory.to_owned(),
             library: None,
             collector: Vec::new(),
+            tools: None,
             last_resort: false,
         }
     }

@@ -85,10 +85,10 @@ pub(super) fn with_holders_of(
 }
 
 /// Plans `change`; for one that takes the GPU away after a look at everybody who has it open.
-pub(super) fn plan(root: &Root, host: &HostFacts, gpu: &GpuFacts, change: Change, clock: Clock) -> Plan {
-    let missing = away::missing_tool(root, clock, &change);
+pub(super) fn plan(place: &Place, host: &HostFacts, gpu: &GpuFacts, change: Change, clock: Clock) -> Plan {
+    let missing = away::missing_tool(place, clock, &change);
     let plan = if change.takes_the_gpu_away() {
-        plan_gpu(gpu, &with_holders(host.clone(), root, gpu), change, (clock.mono)())
+        plan_gpu(gpu, &with_holders(host.clone(), &place.root, gpu), change, (clock.mono)())
     } else {
         plan_gpu(gpu, host, change, (clock.mono)())
     };

@@ -46,7 +46,7 @@ pub(super) fn carry_out(
     let Target::Gpu { address, .. } = &plan.target else {
         return refused(RefusalKind::WrongRemedy, "this is about a GPU, not a process");
     };
-    let smi = match Smi::find(&place.root, clock) {
+    let smi = match Smi::find(place, clock) {
         Ok(smi) => smi,
         Err(error) => return refused(RefusalKind::NotSupported, error),
     };

@@ -38,7 +38,7 @@ impl Reader {
         let unproven = proof
             .and_then(Result::err)
             .map(|error| Refusal { kind: RefusalKind::NotProven, reason: error.to_string() })
-            .or_else(|| away::missing_tool(&self.place.root, self.clock, &wanted.change));
+            .or_else(|| away::missing_tool(&self.place, self.clock, &wanted.change));
         Preflight { wanted: wanted.clone(), now: (self.clock.mono)(), host, nice, unproven }
     }
 }
@@ -50,7 +50,8 @@ const REFUSED: &str = "exit status: 3";
 /// standard error.
 pub(in crate::runtime) fn without_a_word(status: &str, complaint: &str) -> Outcome {
     if status == REFUSED {
-        let reason = complaint.strip_prefix("refused: ").unwrap_or(complaint).to_owned();
+        let reason = complaint.strip_prefix("kgtop: ").unwrap_or(complaint);
+        let reason = reason.strip_prefix("refused: ").unwrap_or(reason).to_owned();
         return Outcome::Refused { refusals: vec![Refusal { kind: RefusalKind::Outdated, reason }] };
     }
     let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };

@@ -48,9 +48,11 @@ pub(super) fn carry_out(
         Change::Renice { nice } => {
             step(say, format!("setting the niceness of PID {pid} to {nice}"));
             match signal::renice(&place.root, DEVICE_FILES, pid, start, *nice) {
-                Ok(now) if now == *nice => Outcome::Done { verified: format!("read back: {now}") },
+                Ok(now) if now == *nice => {
+                    Outcome::Done { verified: format!("read back: {now} of all its threads") }
+                }
                 Ok(now) => Outcome::Failed {
-                    error: format!("the niceness is not {nice}"),
+                    error: format!("the niceness of not every thread is {nice}"),
                     now: Some(now.to_string()),
                     advice: "try it again".to_owned(),
                 },

@@ -7,6 +7,7 @@ use crate::sources::root::Root;
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process,
 };
+use std::collections::BTreeSet;
 
 /// How it went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,11 @@ pub(super) fn niceness(pid: u32) -> Option<i32> {
     getpriority_process(Some(pid_of(pid).ok()?)).ok()
 }
 
-/// Sets the niceness of the process of that PID and start time. The kernel has no call for it by pidfd: it is
+/// How often is looked for threads that began meanwhile.
+const THREAD_LOOKS: usize = 10;
+
+/// Sets the niceness of all threads of the process of that PID and start time, and gives that of one that has another
+/// one than wanted, if any has. The kernel has no call for it by pidfd: it is
 /// proven before, and that it was still the same is proven after.
 pub(super) fn renice(
     root: &Root,
@@ -62,9 +67,29 @@ pub(super) fn renice(
 ) -> Result<i32, SignalError> {
     let raw = pid_of(pid)?;
     prove(root, devices, pid, start)?;
-    setpriority_process(Some(raw), nice)?;
+    // On Linux a niceness is a thread's (setpriority(2)): those that begin meanwhile have it of who began them.
+    let mut done = BTreeSet::new();
+    for _ in 0..THREAD_LOOKS {
+        let left: Vec<u32> = threads(root, pid).difference(&done).copied().collect();
+        if left.is_empty() {
+            break;
+        }
+        for thread in left {
+            match setpriority_process(Some(pid_of(thread)?), nice) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => done.insert(thread),
+                Err(errno) => return Err(errno.into()),
+            };
+        }
+    }
     prove(root, devices, pid, start)?;
-    Ok(getpriority_process(Some(raw))?)
+    let other = threads(root, pid).into_iter().filter_map(niceness).find(|now| *now != nice);
+    other.map_or_else(|| Ok(getpriority_process(Some(raw))?), Ok)
+}
+
+/// The threads of a process.
+fn threads(root: &Root, pid: u32) -> BTreeSet<u32> {
+    let names = root.list(&format!("/proc/{pid}/task")).unwrap_or_default();
+    names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -134,6 +159,40 @@ mod tests {
             let unnameable = send(&Root::Live, "/dev/nvidia", pid, 1, "KILL");
             assert!(matches!(unnameable, Err(SignalError::Unnameable(_))), "{pid}: {unnameable:?}");
         }
+    }
+
+    /// What another process runs, to be one of several threads.
+    #[test]
+    #[ignore = "sleeps until it is killed: run by the test of niceness"]
+    fn three_threads() {
+        let sleep = || std::thread::sleep(std::time::Duration::from_secs(600));
+        std::thread::scope(|scope| {
+            scope.spawn(sleep);
+            scope.spawn(sleep);
+        });
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test is at the top: nobody passes it a clock")]
+    fn niceness_is_that_of_every_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("nvidia0")).unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["runtime::act::signal::tests::three_threads", "--exact", "--ignored"])
+            .stdin(file)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let holder = Holder { child, directory };
+        let pid = holder.child.id();
+        let began = std::time::Instant::now();
+        while threads(&Root::Live, pid).len() < 3 {
+            assert!(began.elapsed().as_secs() < 60, "it has {:?}", threads(&Root::Live, pid));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(renice(&Root::Live, &holder.devices(), pid, holder.start(), 7).unwrap(), 7);
+        let all: Vec<i32> = threads(&Root::Live, pid).into_iter().filter_map(niceness).collect();
+        assert!(all.len() >= 3 && all.iter().all(|nice| *nice == 7), "{all:?}");
     }
 
     #[test]

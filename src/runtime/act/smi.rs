@@ -4,8 +4,9 @@
 //! process group of its own, what it says goes to memory rather than to a pipe that may close, and waiting for it
 //! has no end.
 
+use super::Place;
 use super::execute::{SAY_AFTER, Say, step};
-use super::trust::is_trusted;
+use super::trust::trusted;
 use crate::actions::Progress;
 use crate::runtime::SYSTEM_PATH;
 use crate::sources::processes::ProcessReader;
@@ -35,8 +36,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SmiError {
     /// It is nowhere.
-    #[error("nvidia-smi is in none of its places ({}): install the driver's utilities", PLACES.join(", "))]
-    Missing,
+    #[error("nvidia-smi is in none of its places ({0}): install the driver's utilities")]
+    Missing(String),
+    /// The programs of a captured tree are another machine's.
+    #[error("below --root no nvidia-smi is run unless --tools names its directory")]
+    NotNamed,
     /// Somebody else could have written it.
     #[error("{}: as root kgtop runs no program that others can write", .0.display())]
     Untrusted(PathBuf),
@@ -63,17 +67,20 @@ pub(super) struct Smi {
 }
 
 impl Smi {
-    /// Finds it, below a root that is a directory.
-    pub(super) fn find(root: &Root, clock: Clock) -> Result<Self, SmiError> {
-        let base = root.directory();
-        let path = PLACES
-            .iter()
-            .map(|place| {
-                base.map_or_else(|| PathBuf::from(place), |base| base.join(place.trim_start_matches('/')))
-            })
-            .find(|path| path.is_file())
-            .ok_or(SmiError::Missing)?;
-        if is_trusted(&path) { Ok(Self { path, clock }) } else { Err(SmiError::Untrusted(path)) }
+    /// Finds it, in the directory that was named, or where the system has it.
+    pub(super) fn find(place: &Place, clock: Clock) -> Result<Self, SmiError> {
+        let places: Vec<PathBuf> = match &place.tools {
+            Some(directory) => vec![directory.join("nvidia-smi")],
+            None if place.root.is_live() => PLACES.iter().map(PathBuf::from).collect(),
+            None => return Err(SmiError::NotNamed),
+        };
+        let Some(path) = places.iter().find(|path| path.is_file()) else {
+            let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+            return Err(SmiError::Missing(places.join(", ")));
+        };
+        // What was looked at is what is run, whatever becomes of a link on the way to it.
+        let path = trusted(path).ok_or_else(|| SmiError::Untrusted(path.clone()))?;
+        Ok(Self { path, clock })
     }
 
     /// Runs it to its end, however long that takes, and gives what it said.

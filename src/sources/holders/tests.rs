@@ -41,6 +41,19 @@ fn pids(found: &Found) -> Vec<u32> {
 }
 
 #[test]
+fn the_name_of_a_holder_does_not_steer_the_terminal_of_root() {
+    let (directory, root) = devices();
+    let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
+    let program = directory.path().join("s\u{1b}[2J");
+    std::fs::copy("/bin/sleep", &program).unwrap();
+    let file = File::open(directory.path().join("dev/nvidia0")).unwrap();
+    let holder = Process(Command::new(&program).arg("600").stdin(file).spawn().unwrap());
+    let found = look(&Root::Live, &files);
+    let found = found.holders.iter().find(|found| found.pid == holder.0.id()).unwrap();
+    assert_eq!(found.name, "s·[2J");
+}
+
+#[test]
 fn real_processes_are_found_by_the_file_and_not_by_its_name() {
     let (directory, root) = devices();
     let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
@@ -106,6 +119,22 @@ fn a_process_that_hides_its_descriptors_makes_the_look_partial() {
     let root = Root::open(directory.path()).unwrap();
     let found = look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap());
     assert!(found.partial.as_deref().is_some_and(|why| why.contains("/proc/41/fd of python")), "{found:?}");
+}
+
+#[test]
+fn a_file_that_root_may_not_look_at_is_no_device_file_unless_it_lies_among_them() {
+    for (open, is_partial) in [("/home/ann/mount/file", false), ("/dev/shm/file", true)] {
+        let (directory, _) = devices();
+        process(directory.path(), 41, "python", open);
+        symlink("/dev/nvidia0", directory.path().join("proc/41/fd/4")).unwrap();
+        let refused = format!("[file.\"{open}\"]\nerror = \"EACCES\"\n");
+        std::fs::write(directory.path().join("root.toml"), refused).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let found = look(&root, &DeviceFiles::of(&root, 0, ADDRESS).unwrap());
+        assert_eq!(found.partial.is_some(), is_partial, "{open}: {found:?}");
+        // What else it has open is seen all the same.
+        assert_eq!(pids(&found), if is_partial { vec![] } else { vec![41] }, "{open}");
+    }
 }
 
 #[test]

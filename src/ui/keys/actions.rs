@@ -1,7 +1,7 @@
 //! The keys of actions. Where nothing can be acted on, none of them is there.
 
-use super::table::scroll;
-use super::{Binding, Context, bind, ch, ctrl, key};
+use super::table::{SCROLL, scroll};
+use super::{Binding, Context, bind, ch, ctrl, key, list};
 use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
 use crossterm::event::KeyCode;
@@ -57,7 +57,7 @@ macro_rules! send {
 
 pub(super) static OPEN: Context = Context {
     name: "Actions, on the tabs of GPUs and processes",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [ch('a')],
@@ -75,68 +75,28 @@ pub(super) static OPEN: Context = Context {
             Intent::Undo
         ),
         bind!(Message::Actions, [ch('A')], "A", "", "how the last action went", Intent::ShowRun),
-    ],
+    ]],
 };
 
 static LIST: Context = Context {
     name: "In the list of actions",
     bindings: &[
-        bind!(
+        &[bind!(
             Message::Actions,
             [key(KeyCode::Enter)],
             "Enter",
             "choose",
             "take the selected entry",
             Intent::Choose
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Down), ch('j')],
-            "↑↓",
-            "select",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Actions, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
+        )],
+        &list!(Message::Actions, Intent::Move, "select", "to the first (also g)", "to the last (also G)"),
+        &[send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay)],
     ],
 };
 
 static VALUE: Context = Context {
     name: "While a value is typed",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [key(KeyCode::Enter)],
@@ -154,12 +114,12 @@ static VALUE: Context = Context {
             Intent::Backspace
         ),
         send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
-    ],
+    ]],
 };
 
 static YES: Context = Context {
     name: "On a plan that can be confirmed",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [ch('y')],
@@ -169,46 +129,43 @@ static YES: Context = Context {
             Intent::Yes
         ),
         bind!(Message::Actions, [ch('n')], "n", "no", "no: close it, nothing is sent", Intent::No),
-    ],
+    ]],
 };
 
 static SUDO: Context = Context {
     name: "On a plan that only root may carry out",
-    bindings: &[bind!(
+    bindings: &[&[bind!(
         Message::Actions,
         [ch('s')],
         "s",
         "sudo",
         "through sudo, on the terminal: planned and confirmed again there",
         Intent::Sudo
-    )],
+    )]],
 };
 
 static PLAN: Context = Context {
     name: "On a plan",
     bindings: &[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "",
-            "after a yes: go on; without one: close it",
-            Intent::Accept
-        ),
-        send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
-        bind!(Message::Actions, [ch('c')], "c", "copy", "copy the command", Intent::Copy),
-        send!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down), ch('j')], "↓", "scroll", "down (also j)", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
-        send!([key(KeyCode::Home), ch('g')], "Home", "", "to the top (also g)", scroll(Motion::First)),
-        send!([key(KeyCode::End), ch('G')], "End", "", "to the end (also G)", scroll(Motion::Last)),
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "",
+                "after a yes: go on; without one: close it",
+                Intent::Accept
+            ),
+            send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
+            bind!(Message::Actions, [ch('c')], "c", "copy", "copy the command", Intent::Copy),
+        ],
+        &SCROLL,
     ],
 };
 
 static TYPED: Context = Context {
     name: "On a plan that is confirmed by typing its target",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [key(KeyCode::Enter)],
@@ -230,35 +187,32 @@ static TYPED: Context = Context {
         send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
         send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
         send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
-    ],
+    ]],
 };
 
 static UNDO: Context = Context {
     name: "When an action has ended",
-    bindings: &[bind!(Message::Actions, [ch('u')], "u", "undo", "plan to take it back", Intent::Undo)],
+    bindings: &[&[bind!(Message::Actions, [ch('u')], "u", "undo", "plan to take it back", Intent::Undo)]],
 };
 
 static RUN: Context = Context {
     name: "While an action runs",
     bindings: &[
-        send!(
+        &[send!(
             [key(KeyCode::Esc), key(KeyCode::Enter), ch('q')],
             "Esc",
             "close",
             "close the window; what runs goes on (also q, Enter)",
             Message::CloseOverlay
-        ),
-        send!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down), ch('j')], "↓", "scroll", "down (also j)", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
+        )],
+        &SCROLL,
     ],
 };
 
 static LEAVE: Context = Context {
     name: "In every window of an action",
-    bindings: &[
+    bindings: &[&[
         send!([ctrl('c')], "Ctrl-C", "", "quit; what runs goes on", Message::Quit),
         send!([ctrl('z')], "Ctrl-Z", "", "suspend", Message::Suspend),
-    ],
+    ]],
 };

@@ -4,8 +4,8 @@
 use super::{View, first_row};
 use crate::analysis::doctor::{Examined, Outcome, Tally};
 use crate::app::doctor::Intent;
-use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::app::{Message, State};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
@@ -13,77 +13,38 @@ use crate::ui::words;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Doctor(Intent::Move(motion)) };
+pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Doctor(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Doctor",
     bindings: &[
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Doctor, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "in full",
-            "everything about the check, with its evidence",
-            Intent::ShowDetail
-        ),
-        bind!(
-            Message::Doctor,
-            [ch('o')],
-            "o",
-            "order",
-            "the worst first, or from the bottom layer up",
-            Intent::NextOrder
-        ),
-        bind!(
-            Message::Doctor,
-            [ch('y')],
-            "y",
-            "copy commands",
-            "copy the commands that repair it",
-            Intent::CopyCommands
-        ),
+        &keys::list!(Message::Doctor, Intent::Move, "", "to the first (also g)", "to the last (also G)"),
+        &[
+            bind!(
+                Message::Doctor,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "in full",
+                "everything about the check, with its evidence",
+                Intent::ShowDetail
+            ),
+            bind!(
+                Message::Doctor,
+                [ch('o')],
+                "o",
+                "order",
+                "the worst first, or from the bottom layer up",
+                Intent::NextOrder
+            ),
+            bind!(
+                Message::Doctor,
+                [ch('y')],
+                "y",
+                "copy commands",
+                "copy the commands that repair it",
+                Intent::CopyCommands
+            ),
+        ],
     ],
 };
 

@@ -8,69 +8,39 @@ use super::past::{is_past, last_values, why_no_gpu};
 use super::{View, first_row};
 use crate::analysis::limits::{explained, power_headroom};
 use crate::app::gpus::Intent;
-use crate::app::{Message, Motion, State};
+use crate::app::{Message, State};
 use crate::model::{Absence, Gpu, Grouped, Reading, Snapshot, known};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place};
 use crate::ui::words;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Gpus(Intent::Move(motion)) };
+pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Gpus(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Limits",
     bindings: &[
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "previous GPU (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Down), ch('j')],
-            "↑↓",
-            "GPU",
-            "next GPU (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
-            "Home",
-            "",
-            "first GPU (also g, PgUp)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
-            "End",
-            "",
-            "last GPU (also G, PgDn)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Gpus,
-            [ch('w'), ch('l'), key(KeyCode::Right)],
-            "w",
-            "window",
-            "lanes over 1, 5, 15 or 60 min, longer (also l, →)",
-            Intent::NextWindow
-        ),
-        bind!(
-            Message::Gpus,
-            [ch('W'), ch('h'), key(KeyCode::Left)],
-            "W",
-            "",
-            "the same, shorter (also h, ←)",
-            Intent::PreviousWindow
-        ),
+        &keys::few!(Message::Gpus, Intent::Move, "GPU"),
+        &[
+            bind!(
+                Message::Gpus,
+                [ch('w'), ch('l'), key(KeyCode::Right)],
+                "w",
+                "window",
+                "lanes over 1, 5, 15 or 60 min, longer (also l, →)",
+                Intent::NextWindow
+            ),
+            bind!(
+                Message::Gpus,
+                [ch('W'), ch('h'), key(KeyCode::Left)],
+                "W",
+                "",
+                "the same, shorter (also h, ←)",
+                Intent::PreviousWindow
+            ),
+        ],
     ],
 };
 

@@ -5,9 +5,9 @@ mod cells;
 use super::past::why_no_gpu;
 use super::{View, first_row};
 use crate::app::processes::{Intent, RowKind, SortKey};
-use crate::app::{Message, Motion, State};
+use crate::app::{Message, State};
 use crate::model::{GpuState, Snapshot, known};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
@@ -17,88 +17,57 @@ use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Processes(Intent::Move(motion)) };
+    View::new(render, &KEYS, hit, |motion| Message::Processes(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Processes",
     bindings: &[
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Processes, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "details",
-            "everything about it",
-            Intent::ShowDetails
-        ),
-        bind!(
-            Message::Processes,
-            [ch('/')],
-            "/",
-            "filter",
-            "filter by words: user, command, container, gpu:0",
-            Intent::EditFilter
-        ),
-        bind!(Message::Processes, [key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
-        bind!(
-            Message::Processes,
-            [ch('s'), ch('l'), key(KeyCode::Right)],
-            "s",
-            "sort",
-            "sort by the next column (also l, →)",
-            Intent::SortNext
-        ),
-        bind!(
-            Message::Processes,
-            [ch('S'), ch('h'), key(KeyCode::Left)],
-            "S",
-            "",
-            "sort by the column before (also h, ←)",
-            Intent::SortPrevious
-        ),
-        bind!(Message::Processes, [ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
-        bind!(Message::Processes, [ch('t')], "t", "tree", "under their parents, or not", Intent::ToggleTree),
-        bind!(Message::Processes, [ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
+        &keys::list!(Message::Processes, Intent::Move, "", "to the first (also g)", "to the last (also G)"),
+        &[
+            bind!(
+                Message::Processes,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "details",
+                "everything about it",
+                Intent::ShowDetails
+            ),
+            bind!(
+                Message::Processes,
+                [ch('/')],
+                "/",
+                "filter",
+                "filter by words: user, command, container, gpu:0",
+                Intent::EditFilter
+            ),
+            bind!(Message::Processes, [key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
+            bind!(
+                Message::Processes,
+                [ch('s'), ch('l'), key(KeyCode::Right)],
+                "s",
+                "sort",
+                "sort by the next column (also l, →)",
+                Intent::SortNext
+            ),
+            bind!(
+                Message::Processes,
+                [ch('S'), ch('h'), key(KeyCode::Left)],
+                "S",
+                "",
+                "sort by the column before (also h, ←)",
+                Intent::SortPrevious
+            ),
+            bind!(Message::Processes, [ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
+            bind!(
+                Message::Processes,
+                [ch('t')],
+                "t",
+                "tree",
+                "under their parents, or not",
+                Intent::ToggleTree
+            ),
+            bind!(Message::Processes, [ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
+        ],
     ],
 };
 

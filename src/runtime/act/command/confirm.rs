@@ -30,12 +30,13 @@ pub(super) fn confirmed(plan: &Plan, arguments: &ActArgs) -> Result<bool> {
                 "this cannot be taken back: --yes needs --force-destructive {named} beside it"
             )));
         }
-        return Ok(answer(&format!("This cannot be taken back. Type {text} to go on: "))?.trim() == text);
+        let question = format!("{}\nThis cannot be taken back. Type {text} to go on: ", plan.words());
+        return Ok(answer(&question)?.trim() == text);
     }
     if arguments.yes {
         return Ok(true);
     }
-    Ok(["y", "Y", "yes"].contains(&answer("Go on? y/N ")?.trim()))
+    Ok(["y", "Y", "yes"].contains(&answer(&format!("{}\nGo on? y/N ", plan.words()))?.trim()))
 }
 
 /// Asks on the terminal. What was typed before the question is thrown away.

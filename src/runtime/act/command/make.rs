@@ -7,8 +7,9 @@ use crate::actions::{
 use crate::cli::act::{ActArgs, Action};
 use crate::model::{Gpu, Snapshot, known};
 use crate::runtime::act::facts::{self, Snapshots};
+use crate::runtime::act::host::NotProven;
 use crate::runtime::act::{Place, audit, host, mig, signal};
-use crate::runtime::commands::Usage;
+use crate::runtime::commands::{Refused, Usage};
 use crate::units::Clock;
 use color_eyre::eyre::{Result, bail};
 
@@ -26,10 +27,11 @@ pub(super) struct Maker<'a> {
 impl Maker<'_> {
     /// What is there now.
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
-        let snapshot = Snapshots::of(self.place).take(self.clock)?;
+        let snapshot =
+            Snapshots::of(self.place).take(self.clock).map_err(|error| Refused(format!("{error:#}")))?;
         if snapshot.gpus.is_empty() {
             let why = snapshot.inventory.driver.problem.as_deref().unwrap_or("the driver names no GPU");
-            bail!("there is no GPU to act on: {why}");
+            bail!(Refused(format!("there is no GPU to act on: {why}")));
         }
         Ok(snapshot)
     }
@@ -79,7 +81,7 @@ impl Maker<'_> {
                 if matches!(change, Change::MigCreate { .. }) && facts.mig == Ok(true) {
                     facts.mig_offered = mig::offered(self.place.library.as_deref(), self.clock, &gpu.id.0);
                 }
-                Ok(facts::plan(&self.place.root, host, &facts, change, self.clock))
+                Ok(facts::plan(self.place, host, &facts, change, self.clock))
             })
             .collect()
     }
@@ -130,9 +132,14 @@ impl Maker<'_> {
         target.nice = signal::niceness(pid);
         let change = self.action.change(None).map_err(Usage)?;
         let mut plan = plan_process(&target, host, change, (self.clock.mono)());
-        if plan.is_allowed()
-            && let Err(error) = host::prove(&self.place.root, host::DEVICE_FILES, pid, process.key.start)
-        {
+        let proof = match self.action.start() {
+            Some(start) if start != process.key.start => Err(NotProven::Reused(pid)),
+            _ if plan.is_allowed() => {
+                host::prove(&self.place.root, host::DEVICE_FILES, pid, process.key.start)
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = proof {
             plan = plan.refused(Refusal { kind: RefusalKind::NotProven, reason: error.to_string() });
         }
         Ok(plan)

@@ -1,10 +1,10 @@
 //! What `kgtop act` prints.
 
-use super::EXIT_REFUSED;
 use crate::actions::{
     Change, HostFacts, MigProfile, Outcome, Plan, Refusal, RefusalKind, Target, power_unit,
 };
 use crate::model::Reading;
+use crate::runtime::commands::EXIT_REFUSED;
 use color_eyre::eyre::{Context, Result};
 use std::io::Write;
 use std::process::ExitCode;
@@ -127,7 +127,7 @@ pub(super) fn print_profiles(offered: &[(String, Reading<Vec<MigProfile>>)], jso
             }
         }
     }
-    Ok(ExitCode::from(u8::from(failed)))
+    Ok(ExitCode::from(if failed { EXIT_REFUSED } else { 0 }))
 }
 
 fn profile_json(profile: &MigProfile) -> serde_json::Value {

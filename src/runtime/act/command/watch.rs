@@ -1,9 +1,10 @@
 //! The child that carries a plan out, from both sides.
 
 use super::print::say_error;
-use crate::actions::{Outcome, Plan, Progress};
+use crate::actions::{Outcome, Plan, Progress, RefusalKind};
 use crate::cli::GlobalArgs;
 use crate::config::Config;
+use crate::runtime::act::execute::refused;
 use crate::runtime::act::preflight::without_a_word;
 use crate::runtime::commands;
 use color_eyre::eyre::{Context, Result};
@@ -32,25 +33,26 @@ pub(super) fn go_on() -> Result<()> {
 }
 
 /// Gives a confirmed plan to a child and waits for its end, however long that takes: it is never killed.
-pub(super) fn in_child(
-    plan: &Plan,
-    global: &GlobalArgs,
-    config: &Config,
-    last_resort: bool,
-) -> Result<Outcome> {
+pub(super) fn in_child(plan: &Plan, global: &GlobalArgs, config: &Config, last_resort: bool) -> Outcome {
     let mut arguments: Vec<OsString> = vec!["act".into(), "--plan".into(), "-".into()];
     arguments.extend(commands::place_arguments(global, config));
     if last_resort {
         arguments.push("--last-resort".into());
     }
-    let mut child = Command::new("/proc/self/exe")
+    let started = Command::new("/proc/self/exe")
         .args(arguments)
         // Ctrl-C is for the one who waits: what was begun goes on.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .wrap_err("the process that carries the plan out could not be started")?;
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            let reason = format!("the process that carries the plan out could not be started: {error}");
+            return refused(RefusalKind::Unread, reason);
+        }
+    };
     if let Some(mut stdin) = child.stdin.take() {
         // A child that left already says so by its status.
         let _left = stdin.write_all(plan.to_json().as_bytes());
@@ -70,6 +72,6 @@ pub(super) fn in_child(
             }
         }
     }
-    let status = child.wait().wrap_err("the process that carries the plan out cannot be waited for")?;
-    Ok(end.unwrap_or_else(|| without_a_word(&status.to_string(), "")))
+    let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+    end.unwrap_or_else(|| without_a_word(&status, ""))
 }
