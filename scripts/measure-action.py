@@ -10,6 +10,7 @@ from the moment at which the plan is given to it to its last word: start, every 
 log (on the disk twice), the call and the read-back.
 """
 
+import argparse
 import json
 import os
 import pathlib
@@ -38,10 +39,9 @@ pci = ["0000:00:06.0"]
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print(__doc__, file=sys.stderr)
-        return 64
-    build = pathlib.Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path, help="directory of the build: target/release")
+    build = parser.parse_args().build.resolve()
     program, library = build / "kgtop", build / "examples" / "libnvml_stand_in.so"
     for file in (program, library):
         if not file.is_file():

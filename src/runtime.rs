@@ -6,6 +6,7 @@ mod child;
 mod clipboard;
 mod clock;
 mod commands;
+mod configure;
 mod demo;
 mod doctor;
 mod events;
@@ -13,6 +14,7 @@ mod feed;
 mod fit;
 mod hands;
 mod keyboard;
+mod last_resort;
 mod log;
 mod once;
 mod player;
@@ -47,8 +49,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     crate::terminal::install_hooks();
+    let status = commands::status_of_errors(&cli);
     match commands::run(cli, clock::system()) {
         Ok(code) => code,
-        Err(report) => commands::complain(&report),
+        Err(report) => commands::complain(&report, status),
     }
 }

@@ -10,6 +10,7 @@ pub mod input;
 mod keys;
 mod no_driver;
 pub(in crate::ui) mod overlays;
+mod strip;
 mod tabs;
 pub mod theme;
 mod widgets;
@@ -64,6 +65,13 @@ pub fn layout(state: &State, area: Rect) -> Option<Layout> {
     })
 }
 
+/// Whether a plan that is open stands on the screen whole enough to be confirmed: on a pane that is too low for the
+/// change and the question it has not been seen.
+#[must_use]
+pub fn confirmable(state: &State) -> bool {
+    overlays::confirmable(state)
+}
+
 /// Draws the whole screen.
 pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -76,7 +84,7 @@ pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     };
     chrome::header(state, layout.header, &mut pen);
     chrome::tab_bar(state, layout.tabs, &mut pen);
-    chrome::verdict_strip(state, layout.verdict, &mut pen);
+    strip::render(state, layout.verdict, &mut pen);
     if state.on_driver_page() {
         no_driver::render(state, layout.body, &mut pen);
     } else {

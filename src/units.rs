@@ -8,5 +8,5 @@ mod text;
 mod time;
 
 pub use quantity::{Bytes, BytesPerSecond, Celsius, Joules, Megahertz, Percent, Watts};
-pub use text::{printable, printable_lines};
+pub use text::{printable, printable_lines, steers};
 pub use time::{Clock, Mono, Wall, format_age};

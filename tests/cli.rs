@@ -229,6 +229,34 @@ fn a_recording_is_never_written_over() {
 }
 
 #[test]
+fn a_recording_to_standard_output_is_refused_with_what_writes_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = on_stand_in().current_dir(&directory).args(["record", "--output", "-"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stderr(&output).contains("kgtop stream"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "no file named -");
+}
+
+#[test]
+fn a_library_of_another_version_than_the_module_is_told_as_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nduration_seconds = 60\n[[gpu]]\nmodel = \"h200\"\n\
+                [[fault]]\ncall = \"nvmlInit_v2\"\nfrom = 0\nkind = \"error\"\ncode = 18\n";
+    let scenario = written(directory.path(), "mismatch.toml", text);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/roots/docker-v2");
+    let output = on_stand_in()
+        .env("KGTOP_STAND_IN", scenario)
+        .arg("--root")
+        .arg(root)
+        .args(["snapshot", "--format", "text"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("does not match the loaded kernel module 570.86.15"), "{text}{}", stderr(&output));
+    assert!(text.contains("LIB_RM_VERSION_MISMATCH (18)") && !text.contains("was not found"), "{text}");
+}
+
+#[test]
 fn a_full_disk_is_told_and_fails() {
     let mut command = on_stand_in();
     command.args(["record", "--seconds", "1", "--interval", "0.2", "-o", "/dev/full"]);
@@ -236,6 +264,39 @@ fn a_full_disk_is_told_and_fails() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let text = stderr(&output);
     assert!(text.contains("/dev/full") && text.contains("No space left"), "{text}");
+}
+
+#[test]
+fn a_recording_of_a_time_that_is_none_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for bad in ["nan", "inf", "1e300", "-1", "0"] {
+        let file = directory.path().join("never.kgtop");
+        let output = on_stand_in().args(["record", "--seconds", bad, "-o"]).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{bad}: {}", stderr(&output));
+        assert!(stderr(&output).contains("0.1 to") && !file.exists(), "{bad}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bundle_that_cannot_be_written_is_refused_before_the_machine_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "there.tar.gz", "mine");
+    let output = on_stand_in().args(["bundle", "-o"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("exists already") && !text.contains("reading for"), "{text}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    let output = on_stand_in().args(["bundle", "-o", "/nonexistent/folder/b.tar.gz"]).output().unwrap();
+    assert!(!stderr(&output).contains("reading for"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_demand_that_no_server_has_is_refused() {
+    let most = u64::MAX.to_string();
+    for option in ["--batch", "--context"] {
+        let output = kgtop().args(["fit", "llama-3.1-8b@q4_k_m", option, &most]).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{option}: {}", stderr(&output));
+    }
 }
 
 #[test]
@@ -280,8 +341,130 @@ fn the_demos_are_listed_and_another_name_is_refused_with_them() {
 }
 
 #[test]
-fn a_root_that_is_not_there_is_named() {
-    let output = kgtop().args(["--root", "/nonexistent/root", "snapshot"]).output().unwrap();
-    assert!(!output.status.success());
-    assert!(stderr(&output).contains("/nonexistent/root"), "{}", stderr(&output));
+fn a_root_that_is_not_there_is_named_once_and_is_wrong_usage() {
+    for command in ["snapshot", "doctor"] {
+        let output = kgtop().args(["--root", "/nonexistent/root", command]).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{command}");
+        let text = stderr(&output);
+        assert!(text.contains("/nonexistent/root"), "{text}");
+        assert_eq!(text.matches("No such file").count(), 1, "{text}");
+    }
+}
+
+/// Each command runs into the patience: all at once.
+#[test]
+fn a_driver_that_does_not_answer_is_no_answer_of_any_command() {
+    let cases: [(&[&str], i32); 6] = [
+        (&["snapshot"], 1),
+        (&["snapshot", "--format", "json"], 1),
+        (&["export"], 1),
+        (&["fit", "llama-3.1-8b@q4_k_m"], 3),
+        (&["act", "power-limit", "250", "--gpu", "0", "--dry-run"], 4),
+        (&["doctor"], 2),
+    ];
+    let children = cases.map(|(arguments, status)| {
+        let mut command = on_stand_in();
+        command.env("KGTOP_STAND_IN", "init-stalled").args(["--interval", "0.2"]).args(arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (arguments, status, child)
+    });
+    for (arguments, status, child) in children {
+        let output = child.wait_with_output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let both = out.clone() + &stderr(&output);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {both}");
+        assert!(both.contains("river call nvmlInit_v2 has not returned for 1"), "{arguments:?}: {both}");
+        assert!(!out.contains("No NVIDIA GPU was found"), "{out}");
+        match arguments {
+            ["export"] => {
+                assert!(out.contains("kgtop_driver_up 0") && !out.contains("kgtop_verdicts"), "{out}");
+            }
+            [.., "json"] => {
+                let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+                assert!(json["driver"]["problem"].as_str().unwrap().contains("nvmlInit_v2"), "{out}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn errors_have_a_status_that_is_no_judgement() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "full.log", "");
+    // The answer cannot be written.
+    for (arguments, status) in [(&["doctor"][..], 3), (&["fit", "--list"], 3), (&["snapshot"], 1)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = kgtop();
+        command.arg("--root").arg(directory.path()).args(arguments);
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("No space left"), "{arguments:?}: {}", stderr(&output));
+    }
+    for (option, path) in [("--config", directory.path()), ("--root", file.as_path())] {
+        let output = kgtop().arg(option).arg(path).arg("doctor").output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{option}: {}", stderr(&output));
+        assert_eq!(stderr(&output).matches("os error").count(), 1, "{option}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn only_the_gpus_that_are_named_are_printed() {
+    let on_eight = |arguments: &[&str]| {
+        let mut command = on_stand_in();
+        command.env("KGTOP_STAND_IN", "healthy-2xh200").args(["--interval", "0.2"]).args(arguments);
+        command.output().unwrap()
+    };
+    let out = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let csv = on_eight(&["snapshot", "--format", "csv", "--gpu", "1"]);
+    assert!(csv.status.success(), "{}", stderr(&csv));
+    let csv = out(&csv);
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains("GPU-00000000-0000-4000-8000-000000000002"), "{csv}");
+    let json = on_eight(&["--gpu", "0", "snapshot", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((json["gpus"].as_array().unwrap().len(), &json["gpus"][0]["index"]), (1, &0.into()));
+    let metrics = out(&on_eight(&["export", "--gpu", "1"]));
+    assert!(metrics.contains("gpu=\"1\"") && !metrics.contains("gpu=\"0\""), "{metrics}");
+    for bad in ["99", "xyz", "GPU-ffff"] {
+        let output = on_eight(&["snapshot", "--gpu", bad]);
+        assert_eq!(output.status.code(), Some(USAGE), "{bad}");
+        let text = stderr(&output);
+        assert!(text.contains(bad) && text.contains("GPU-00000000-0000-4000-8000-000000000001"), "{text}");
+        assert_eq!(out(&output), "");
+    }
+    assert_eq!(on_eight(&["snapshot", "--gpu", ""]).status.code(), Some(USAGE));
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "config.toml", "gpus = [1]\n");
+    let csv = on_eight(&["--config", file.to_str().unwrap(), "snapshot", "--format", "csv"]);
+    assert!(out(&csv).lines().count() == 2 && out(&csv).contains("000000000002"), "{}", out(&csv));
+}
+
+#[test]
+fn options_of_the_screen_are_refused_where_there_is_none() {
+    for arguments in [["--tab", "9", "snapshot"], ["--theme", "dark", "export"], ["--gpu", "0", "events"]] {
+        let output = kgtop().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{arguments:?}");
+        assert!(stderr(&output).contains(arguments[0]), "{}", stderr(&output));
+    }
+    let help = kgtop().args(["explain", "--help"]).output().unwrap();
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(!text.contains("--tab") && !text.contains("--gpu"), "{text}");
+}
+
+#[test]
+fn what_only_the_screen_uses_of_a_config_is_checked_by_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    for (text, said) in [
+        ("# tab\ntab = \"foo\"\n", "tab: foo: no such tab"),
+        ("mouse = true\ntheme = \"drak\"\n", "theme: drak is neither"),
+        ("# interval\ninterval = 0\n", "interval must be a number of seconds"),
+    ] {
+        let file = written(directory.path(), "config.toml", text);
+        let output = kgtop().arg("--config").arg(&file).args(["explain", "xid", "79"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(USAGE), "{text}");
+        let error = stderr(&output);
+        assert!(error.contains(&format!("{}:2: {said}", file.display())), "{error}");
+    }
 }

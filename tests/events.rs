@@ -84,6 +84,7 @@ fn without_any_log_the_driver_itself_tells_of_xids() {
 
 fn events(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
         .arg("events")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -115,16 +116,80 @@ fn a_file_that_is_not_there_is_told_and_the_others_are_read() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("Xid 79"));
 }
 
+/// That there were no events is said only of what was read.
+#[test]
+fn what_is_no_log_has_no_absence_of_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let noise = directory.path().join("noise");
+    // Bytes that are no text, the same in each run.
+    let bytes: Vec<u8> = (0..4_096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(&noise, bytes).unwrap();
+    for path in [noise.as_path(), directory.path(), Path::new("/nonexistent/kern.log")] {
+        let output = events(&[path.to_str().unwrap()], b"");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert_eq!(output.stdout, b"", "{}", path.display());
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        assert!(error.matches("os error").count() <= 1, "{error}");
+    }
+    let json = events(&["--format", "json", noise.to_str().unwrap()], b"");
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(json["skipped"][0].as_str().unwrap().contains("no line of it"), "{json}");
+    for quiet in [&b"[ 1.000000] usb 1-1: hello\n"[..], b"May 12 08:00:00 rig kernel: usb 1-1: hello\n", b""]
+    {
+        let output = events(&["-"], quiet);
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("no events"), "{output:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    for (arguments, status) in
+        [(&["explain", "xid", "79"][..], 1), (&["events", "-"], 1), (&["stream", "--interval", "0.1"], 1)]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+        assert!(
+            error.contains("standard output") && error.contains("No space left"),
+            "{arguments:?}: {error}"
+        );
+    }
+}
+
 #[test]
 fn a_code_is_explained_and_nonsense_is_wrong_usage() {
     let explain = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_kgtop")).arg("explain").args(arguments).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
+            .arg("explain")
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text(&explain(&["xid", "79"])).contains("GPU_HAS_FALLEN_OFF_THE_BUS"));
     assert!(text(&explain(&["throttle", "0x44"])).contains("hw_thermal_slowdown"));
     assert_eq!(explain(&["xid", "seventy"]).status.code(), Some(64));
-    assert_eq!(explain(&["throttle", "hot"]).status.code(), Some(64));
+    let hot = explain(&["throttle", "hot"]);
+    assert_eq!(hot.status.code(), Some(64));
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said(&hot).contains("sw_power_cap, hw_slowdown"), "{}", said(&hot));
+    assert!(said(&explain(&["xid", "seventy"])).contains("\"seventy\" is no number"));
+    // By any name that kgtop or the driver prints.
+    for name in ["sw_power_cap", "SwPowerCap", "nvmlClocksEventReasonSwPowerCap"] {
+        assert!(text(&explain(&["throttle", name])).starts_with("0x4  sw_power_cap"), "{name}");
+    }
 }
 
 /// A time zone of nine hours ahead and no summer time, as the files of the tz database have it (RFC 8536).
@@ -154,6 +219,7 @@ fn stamps_without_a_zone_are_read_in_the_zone_that_tz_names() {
     std::fs::write(&log, line).unwrap();
     for zone in ["Asia/Tokyo", "JST-9"] {
         let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
             .args(["events", "--format", "json"])
             .arg(&log)
             .env("TZ", zone)

@@ -547,6 +547,33 @@ fn the_demo_is_one_key_away_without_a_driver() {
 }
 
 #[test]
+fn the_help_begins_with_the_keys_of_the_tab_and_wraps_them() {
+    for tab in Tab::ALL {
+        let mut state = on(live(Rig::new(2, 2, Condition::Healthy)), *tab);
+        press(&mut state, "?");
+        let help = text(&frame(&state, &Theme::probe(), 120, 200));
+        let place = |part: &str| help.find(part).unwrap_or_else(|| panic!("{part} is not in\n{help}"));
+        let own = place(&format!("│ {}", tab.title()));
+        assert!(own < place("Everywhere") && place("Everywhere") < place("Elsewhere"), "{help}");
+        let narrow = text(&frame(&state, &Theme::probe(), 40, 400));
+        let mut lines = narrow.lines().filter(|line| line.starts_with('│'));
+        assert!(lines.all(|line| !line.contains('…')), "{narrow}");
+    }
+}
+
+#[test]
+fn a_stream_that_ended_offers_no_key_that_cannot_start_it() {
+    for (mode, offered) in [(Mode::Live, true), (Mode::Remote, false)] {
+        let mut state = Rig::new(2, 2, Condition::Healthy).state(SECONDS, Settings::default(), mode);
+        let reason = "the stream on standard input ended".into();
+        update(&mut state, Message::SourceEnded { reason, restarting_in: None });
+        let screen = text(&frame(&state, &Theme::probe(), 120, 40));
+        assert!(screen.contains("The source ended: the stream"), "{screen}");
+        assert_eq!(screen.contains("R starts one"), offered, "{screen}");
+    }
+}
+
+#[test]
 fn late_data_is_greyed_with_its_age() {
     let mut state = live(Rig::new(2, 2, Condition::Healthy));
     assert!(!state.wants_tick());
@@ -558,11 +585,27 @@ fn late_data_is_greyed_with_its_age() {
     let theme = Theme::probe();
     let buffer = frame(&state, &theme, 120, 40);
     assert!(text(&buffer).contains("no data for 6s"), "{}", text(&buffer));
+    let old = "! no reading for 6s: what stands below is old";
+    assert!(text(&buffer).contains(old) && !text(&buffer).contains("all clear"), "{}", text(&buffer));
+    let mut listed = state.clone();
+    press(&mut listed, "f");
+    let window = text(&frame(&listed, &theme, 120, 40));
+    assert!(window.contains("what stands here is old") && !window.contains("nothing to report"), "{window}");
     let stale = buffer
         .content
         .iter()
         .filter(|cell| theme.role_of_foreground(cell.fg) == Some(kgtop::ui::Role::Stale));
     assert!(stale.count() > 20);
+}
+
+#[test]
+fn no_age_and_no_wait_is_told_in_no_seconds() {
+    let mut state = live(Rig::new(2, 2, Condition::Healthy));
+    let reason = "the collector died".to_owned();
+    update(&mut state, Message::SourceEnded { reason, restarting_in: Some(Duration::ZERO) });
+    let screen = shows(&state, 160, 40);
+    assert!(screen.contains("no data, just now") && screen.contains("a new one starts now"), "{screen}");
+    assert!(!screen.contains("0s"), "{screen}");
 }
 
 #[test]
@@ -734,6 +777,46 @@ fn windows_go_around() {
     for label in [Window::M15, Window::M60, Window::M1, Window::M5].map(Window::label) {
         press(&mut state, "w");
         assert!(shows(&state, 120, 40).contains(&format!("last {label} [w]")));
+    }
+}
+
+/// How many rows the screen says that it does not hold: ` ↑ 2 ↓ 3 more`.
+fn more(screen: &str) -> usize {
+    let told = screen.lines().filter_map(|line| {
+        let (before, _) = line.rsplit_once(" more")?;
+        let numbers = before.split(['↑', '↓']).skip(1).map(|part| part.trim().parse().ok());
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        numbers.filter(|numbers| !numbers.is_empty())
+    });
+    told.flatten().sum()
+}
+
+#[test]
+fn rows_that_the_screen_does_not_hold_are_counted() {
+    let rig = Rig::new(16, 20, Condition::Healthy);
+    // How the rows of a tab begin.
+    let row_of = |tab: Tab, line: &str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match tab {
+            Tab::Gpus => line.starts_with(['✓', 'i', '!']) && line.contains('%'),
+            Tab::Processes => {
+                let pid = line.trim_start_matches(['†', 'D', 'Z', '!', ' ']).split(' ').next().unwrap_or("");
+                pid == "–" || pid.parse::<u32>().is_ok_and(|pid| pid > 20_000)
+            }
+            _ => first.parse::<u32>().is_ok() && (line.contains(" W") || line.contains("/700")),
+        }
+    };
+    // Twenty processes, and memory of two GPUs that nobody owns.
+    for (tab, count) in [(Tab::Gpus, 16), (Tab::Limits, 16), (Tab::Processes, 22)] {
+        for keys in ["", "G", "jjjjjjjj"] {
+            let mut state = on(live(rig), tab);
+            press(&mut state, keys);
+            for (columns, rows) in [(200, 60), (120, 40), (80, 24), (40, 12), (30, 6)] {
+                let screen = shows(&state, columns, rows);
+                let seen = screen.lines().filter(|line| row_of(tab, line)).count();
+                assert_eq!(seen + more(&screen), count, "{tab:?} {keys} {columns}x{rows}: {screen}");
+            }
+        }
     }
 }
 

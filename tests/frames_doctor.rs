@@ -176,7 +176,6 @@ fn a_fault_is_told_and_goes_when_it_ends() {
 fn the_strip_tells_of_a_failed_check_on_every_tab_once_it_was_read() {
     let base = embedded("idle").unwrap();
     let lacks = format!("{base}\n[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");
-    let strip = |state: &State| shows(state, 120, 40).lines().nth(2).unwrap().to_owned();
     for (text, fails) in [(lacks.as_str(), true), (base, false)] {
         let mut state = state_of("own", text, 5);
         assert!(state.verdicts().is_empty(), "only the doctor has something to say: {:?}", state.verdicts());
@@ -191,6 +190,43 @@ fn the_strip_tells_of_a_failed_check_on_every_tab_once_it_was_read() {
         press(&mut state, KeyCode::Char('v'));
         assert_eq!(state.tab(), if fails { Tab::Doctor } else { Tab::Gpus });
     }
+}
+
+/// The strip of a screen.
+fn strip(state: &State) -> String {
+    shows(state, 120, 40).lines().nth(2).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn what_is_only_worth_knowing_hides_no_failed_check_and_the_window_lists_both() {
+    let full =
+        "title = \"t\"\nduration_seconds = 600\n[[gpu]]\nmodel = \"h100\"\ncount = 1\nload = \"full\"\n";
+    let lacks = format!("{full}[[host_file]]\npath = \"/usr/bin\"\nnames = [\"dockerd\"]\n");
+    let mut state = state_of("own", &lacks, 60);
+    update(&mut state, Message::SelectTab(Tab::Gpus));
+    let findings: Vec<_> = state.verdicts().iter().map(|verdict| verdict.severity).collect();
+    assert_eq!(findings, [kgtop::analysis::Severity::Info], "a power cap that holds");
+    let said = strip(&state);
+    assert!(said.starts_with("✗ doctor: 1 check failed: ") && said.ends_with(" [7] +1 more [f]"), "{said}");
+    press(&mut state, KeyCode::Char('f'));
+    let window = shows(&state, 120, 40);
+    let place = |part: &str| window.rfind(part).unwrap_or_else(|| panic!("{part} is not in\n{window}"));
+    assert!(place("the power limit holds") < place("✗ doctor: 1 check failed"));
+    press(&mut state, KeyCode::Esc);
+    press(&mut state, KeyCode::Char('v'));
+    assert_eq!(state.tab(), Tab::Doctor);
+    // Without the failed check the note is what is told.
+    let noted = strip(&state_of("own", full, 60));
+    assert!(noted.starts_with("i GPU 0: the power limit holds") && noted.ends_with(" [v] [f]"), "{noted}");
+}
+
+#[test]
+fn what_ends_a_job_stands_before_what_was_there_first() {
+    let state = shown("incident-8xh100", 290);
+    let rules: Vec<_> = state.verdicts().iter().map(|verdict| verdict.rule).collect();
+    let place = |rule: &str| rules.iter().position(|other| *other == rule);
+    assert!(place("gpu_lost") < place("recovery_action"), "{rules:?}");
+    assert_eq!(place("gpu_lost"), Some(0), "{rules:?}");
 }
 
 #[test]

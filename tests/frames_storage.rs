@@ -290,5 +290,11 @@ fn the_demo_shows_a_store_that_is_well() {
     has(Section::Advice, "✓ nothing to advise on what was read");
     let mut elsewhere = section(state, Section::Pools);
     assert_eq!(press(&mut elsewhere, KeyCode::Enter), []);
-    assert!(shows(&elsewhere, 120, 40).contains("snapshots are those of a dataset"));
+    let footer = |state: &State| shows(state, 120, 40).lines().last().unwrap_or_default().to_owned();
+    assert!(
+        !footer(&elsewhere).contains("Enter") && !footer(&elsewhere).contains("fit"),
+        "keys of other sections"
+    );
+    assert!(footer(&section(elsewhere.clone(), Section::Datasets)).contains("Enter snapshots"));
+    assert!(footer(&section(elsewhere, Section::Models)).contains("F fit"));
 }

@@ -165,6 +165,18 @@ fn a_hostile_header_takes_no_memory() {
         let text = head.chain(before).chain(Again(b"1,", 0).take(8_000_000)).chain(after);
         assert_eq!(read_safetensors(text, 1 << 30).unwrap().elements, 1);
     });
+    // A configuration of many objects that nothing asks for.
+    let members = vec![r#"{"":0}"#; 250_000].join(",");
+    let config = format!(r#"{{"x":[{members}],"model_type":"llama","num_hidden_layers":2}}"#);
+    within(10 << 10, || {
+        let config = kgtop::sources::models::read_config(config.as_bytes()).unwrap();
+        assert_eq!((config.architecture.as_deref(), config.geometry.layers), (Some("llama"), Some(2)));
+    });
+    let config = config.replace(r#"{"x":"#, r#"{"architectures":"#);
+    within(10 << 10, || {
+        let problem = kgtop::sources::models::read_config(config.as_bytes()).unwrap_err().to_string();
+        assert!(problem.contains("4096 values"), "{problem}");
+    });
     within(20 << 10, || {
         let head = (90_u64 << 20).to_le_bytes();
         let text = head.chain(&b"{\""[..]).chain(Again(b"x", 0));
@@ -238,5 +250,20 @@ fn behind_the_header_stand_blanks_alone() {
     assert!(tensors("{}   \n").is_ok());
     for behind in ["garbage", "{}", "\0\0"] {
         assert!(tensors(&format!("{{}} {behind}")).is_err(), "{behind:?}");
+    }
+}
+
+#[test]
+fn of_a_configuration_every_member_that_is_used_is_read() {
+    let text = br#"{"torch_dtype":"bfloat16","text_config":{"model_type":"llama","num_hidden_layers":4,
+        "num_attention_heads":8,"num_key_value_heads":2,"hidden_size":512,"other":{"num_hidden_layers":9}},
+        "quantization_config":{"quant_method":"compressed-tensors","config_groups":{"mine":{"targets":["Linear"],
+        "weights":{"num_bits":4}}},"ignore":["lm_head"]}}"#;
+    let config = kgtop::sources::models::read_config(text).unwrap();
+    assert_eq!((config.bits, config.method.as_deref()), (Some(4), Some("compressed-tensors")));
+    assert_eq!(config.geometry.layers, Some(4));
+    assert_eq!(config.kv, Ok(KvCache::full(4 * 2 * 2 * 64, 2)));
+    for bad in [&b"[]"[..], b"{} x", b"{\"architectures\":", b""] {
+        assert!(kgtop::sources::models::read_config(bad).is_err(), "{}", String::from_utf8_lossy(bad));
     }
 }

@@ -46,6 +46,7 @@ fn tools_of(state: &str) -> tempfile::TempDir {
 
 fn run(root: &Path, tools: Option<&Path>, format: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+    command.env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"));
     command.args(["storage", "--interval", "0.2", "--format", format, "--root"]).arg(root);
     if let Some(tools) = tools {
         command.arg("--zfs-tools").arg(tools);
@@ -88,10 +89,61 @@ fn pools_datasets_and_cache_of_a_captured_machine() {
     assert!(text.contains("$ zfs set primarycache=all rpool/ai/models"), "{text}");
 }
 
+/// A second reading is waited for: rates follow from two.
+#[test]
+fn devices_and_datasets_have_rates() {
+    let tree = tempfile::tempdir().unwrap();
+    let pool = tree.path().join("proc/spl/kstat/zfs/tank");
+    std::fs::create_dir_all(&pool).unwrap();
+    std::fs::write(pool.join("state"), "ONLINE\n").unwrap();
+    std::fs::write(tree.path().join("proc/spl/kstat/zfs/arcstats"), "not a statistic").unwrap();
+    std::fs::write(
+        pool.join("objset-0x8"),
+        "1 1 0x01 7 1 5 6\nname type data\ndataset_name 7 tank/a\nwrites 4 1\nnwritten 4 9\nreads 4 1\nnread 4 9\n",
+    )
+    .unwrap();
+    std::fs::write(tree.path().join("proc/diskstats"), " 259 0 nvme7n1 100 5 2048 40 10 2 16 30 1 60 70\n")
+        .unwrap();
+    for _each_time in 0..3 {
+        let storage: Value = serde_json::from_str(&run(tree.path(), None, "json")).unwrap();
+        assert_eq!(storage["devices"][0]["read_bytes_per_second"], 0, "{storage:#}");
+        assert_eq!(storage["datasets"][0]["read_bytes_per_second"], 0, "{storage:#}");
+    }
+}
+
+#[test]
+fn the_models_of_the_tab_are_in_the_text() {
+    let tree = tempfile::tempdir().unwrap();
+    let folder = tree.path().join("srv/weights");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("tiny.gguf"), [0_u8; 2_048]).unwrap();
+    let config = tree.path().join("config.toml");
+    std::fs::write(&config, "model_paths = [\"/srv/weights\"]\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .args(["storage", "--interval", "0.2", "--root"])
+        .arg(tree.path())
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let head = text.lines().position(|line| line.starts_with("Model ")).unwrap_or_else(|| panic!("{text}"));
+    let row = text.lines().nth(head + 1).unwrap();
+    assert!(row.starts_with("tiny ") && row.contains(" 2.00 KiB ") && row.contains(" folder "), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("tiny: ") && line.contains("GGUF")),
+        "why it has no parameters: {text}"
+    );
+    // Where there are none, the text says so.
+    let empty = run(tempfile::tempdir().unwrap().path(), None, "text");
+    assert!(empty.contains("No store of models was found"), "{empty}");
+}
+
 #[test]
 fn the_whole_snapshot_has_storage_too() {
     let tools = tools_of("2.3.9-healthy");
     let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
         .args(["snapshot", "--format", "json", "--interval", "0.2", "--root"])
         .arg(fixture("2.3.9-healthy/root"))
         .arg("--zfs-tools")

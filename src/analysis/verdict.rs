@@ -99,6 +99,12 @@ impl Verdict {
         (self.rule, self.gpu.clone(), self.subject.clone())
     }
 
+    /// Whether it wants something done, in place of being only worth knowing.
+    #[must_use]
+    pub fn is_a_warning(&self) -> bool {
+        self.severity >= Severity::Warning
+    }
+
     /// Whether it is about that GPU.
     #[must_use]
     pub fn concerns(&self, gpu: &GpuId) -> bool {
@@ -106,7 +112,7 @@ impl Verdict {
     }
 }
 
-/// All rules, in the order in which findings of one severity and age are told.
+/// All rules, in the order in which findings of one severity are told: what ends a job before what slows it.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     [
         state::RULES,
@@ -142,7 +148,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Judges one snapshot; the worst finding first, of equally bad ones the oldest.
+    /// Judges one snapshot; the worst finding first, of equally bad ones as the rules stand ([`rules`]), the newest
+    /// first.
     pub fn push(&mut self, snapshot: &Snapshot) -> Vec<Verdict> {
         self.push_with(snapshot, &[])
     }
@@ -178,7 +185,8 @@ impl Judge {
         let mut verdicts: Vec<Verdict> =
             told.iter().filter(|verdict| !covered(verdict)).map(|&verdict| verdict.clone()).collect();
         let place = |id: &str| rules().position(|rule| rule.id == id);
-        verdicts.sort_by_key(|verdict| (Reverse(verdict.severity), verdict.since, place(verdict.rule)));
+        verdicts
+            .sort_by_key(|verdict| (Reverse(verdict.severity), place(verdict.rule), Reverse(verdict.since)));
         verdicts
     }
 }

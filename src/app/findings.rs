@@ -1,10 +1,12 @@
-//! The findings: which one is selected, and the way from one to the tab that shows its evidence.
+//! The findings and what else is wrong: what comes first, which one is selected, and the way from one to the tab that
+//! shows its evidence.
 
+use super::doctor::Failed;
 use super::topology::{self, Intent as Pair};
 use super::{Effect, Motion, Overlay, State, Tab};
 use crate::analysis::verdict::{Area, Key};
 use crate::analysis::{Severity, Verdict};
-use crate::model::GpuId;
+use crate::model::{GpuId, SourceState, SourceStatus};
 
 /// What the user can want of the findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,17 @@ pub enum Intent {
     Open,
     /// The same for the worst one; where none stands, for what the doctor found.
     OpenWorst,
+}
+
+/// Something that is wrong, or worth knowing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Concern<'a> {
+    /// A finding.
+    Finding(&'a Verdict),
+    /// Checks of the doctor that failed.
+    Check(&'a Failed),
+    /// A source that does not work as it should.
+    Source(&'a SourceStatus),
 }
 
 impl Tab {
@@ -36,6 +49,20 @@ impl Tab {
 }
 
 impl State {
+    /// All that is wrong, the worst first: findings from warnings up, what the doctor found, sources that do not work,
+    /// then what is only worth knowing. A power cap that holds, as on every busy machine, hides nothing.
+    pub(crate) fn concerns(&self) -> Vec<Concern<'_>> {
+        let (warnings, notes): (Vec<&Verdict>, Vec<&Verdict>) =
+            self.verdicts().iter().partition(|verdict| verdict.is_a_warning());
+        let sources = self.snapshot().map(|snapshot| snapshot.sources.as_slice()).unwrap_or_default();
+        let troubled = sources.iter().filter(|source| source.state != SourceState::Ok);
+        let mut concerns: Vec<Concern<'_>> = warnings.into_iter().map(Concern::Finding).collect();
+        concerns.extend(self.failed_check().map(Concern::Check));
+        concerns.extend(troubled.map(Concern::Source));
+        concerns.extend(notes.into_iter().map(Concern::Finding));
+        concerns
+    }
+
     /// Place of the finding that is selected in the window of findings: the worst one if none was selected yet, or
     /// the selected one does not stand any more.
     pub(crate) fn selected_finding(&self) -> usize {
@@ -62,16 +89,23 @@ pub(super) fn update(state: &mut State, intent: &Intent) -> Vec<Effect> {
         }
         Intent::Select(place) => state.select_finding(*place),
         Intent::Open => open(state, place),
-        Intent::OpenWorst if state.verdicts().is_empty() && state.doctor.failed.is_some() => {
+        Intent::OpenWorst => open_worst(state),
+    }
+    Vec::new()
+}
+
+/// The same way for the first of the concerns.
+fn open_worst(state: &mut State) {
+    match state.concerns().first() {
+        // The findings from warnings up stand first in both lists, and so does the first note where it is alone.
+        Some(Concern::Finding(_)) => open(state, 0),
+        Some(Concern::Check(_)) => {
             super::update::show_tab(state, Tab::Doctor);
             super::doctor::show_worst(state);
         }
-        Intent::OpenWorst if state.verdicts().is_empty() => {
-            state.notice = Some("no finding stands: there is nothing to go to".into());
-        }
-        Intent::OpenWorst => open(state, 0),
+        Some(Concern::Source(_)) => state.overlay = Overlay::Findings { selected: None, scroll: None },
+        None => state.notice = Some("no finding stands: there is nothing to go to".into()),
     }
-    Vec::new()
 }
 
 /// Shows the tab of a finding, with the GPU that it is about selected there.

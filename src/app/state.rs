@@ -319,6 +319,13 @@ impl State {
         (self.settings.interval * LATE_AFTER_INTERVALS).max(LATE_AT_LEAST)
     }
 
+    /// Whether data should have come and did not.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.mode, Mode::Live | Mode::Remote)
+            && self.source == SourceLife::Running
+            && self.data_age() >= self.late_after()
+    }
+
     /// How long ago what is shown was current: zero while live data flows.
     pub(crate) fn shown_age(&self) -> Duration {
         let behind = match (&self.frozen, &self.current) {

@@ -344,11 +344,7 @@ fn show_fit(state: &mut State) {
 /// Listing snapshots costs an ioctl each: only a person asks for it, and only of a collector that runs here.
 fn show_snapshots(state: &mut State) -> Vec<Effect> {
     let Some(storage) = state.storage_shown() else { return Vec::new() };
-    if state.storage.snapshots_of.is_some() {
-        return Vec::new();
-    }
-    if state.storage.section != Section::Datasets {
-        state.notice = Some("snapshots are those of a dataset: select one in the section Datasets".into());
+    if state.storage.snapshots_of.is_some() || state.storage.section != Section::Datasets {
         return Vec::new();
     }
     let datasets = state.datasets_shown(storage);

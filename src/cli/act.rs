@@ -5,9 +5,6 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// Arguments of `kgtop act`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 done, 3 refused and nothing sent, 4 failed, 5 some of several, 64 wrong usage"
-)]
 pub struct ActArgs {
     /// What to do
     #[command(subcommand)]

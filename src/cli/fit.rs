@@ -4,6 +4,10 @@ use super::ReportFormat;
 use crate::units::Bytes;
 use clap::{Args, ValueEnum};
 
+/// Ten times the longest context that a model was trained for: beyond it the figures mean nothing.
+const CONTEXT_AT_MOST: u64 = 100_000_000;
+/// More sequences than any server runs at once.
+const BATCH_AT_MOST: u64 = 10_000;
 /// No rig has more GPUs.
 const GPUS_AT_MOST: usize = 4_096;
 
@@ -15,10 +19,10 @@ pub struct FitArgs {
     #[arg(value_name = "MODEL", required_unless_present = "list")]
     pub model: Option<String>,
     /// Tokens of one sequence; without it 8192, or what the model was trained for where that is less
-    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=CONTEXT_AT_MOST))]
     pub context: Option<u64>,
     /// Sequences at once
-    #[arg(long, value_name = "SEQUENCES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SEQUENCES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=BATCH_AT_MOST))]
     pub batch: u64,
     /// Data type of the cache of keys and values
     #[arg(long, value_enum, default_value_t = KvTypeArg::F16)]

@@ -128,11 +128,16 @@ fn write_all(shared: &(Mutex<Waiting>, Condvar), mut sink: Box<dyn Write + Send>
         let result = sink.write_all(batch.as_bytes()).and_then(|()| sink.flush());
         let mut waiting = lock.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.writing = false;
-        if result.is_err() {
+        if let Err(error) = result {
             waiting.closed = true;
             drop(waiting);
-            // The reader is gone: nobody is left to collect for.
-            crate::sources::nvml::leave(0);
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                // The reader is gone: nobody is left to collect for.
+                crate::sources::nvml::leave(0);
+            }
+            let text = format!("kgtop: standard output could not be written to: {error}\n");
+            let _closed = std::io::stderr().write_all(text.as_bytes());
+            crate::sources::nvml::leave(1);
         }
         drop(waiting);
         wake.notify_all();

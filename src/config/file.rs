@@ -1,9 +1,10 @@
 //! The config file: TOML, every key optional, an unknown key an error that names the nearest valid one.
 
 use super::Config;
-use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use toml::{Spanned, Value};
 
 /// Keys of the file, for the suggestion in an error.
 const KEYS: [&str; 9] =
@@ -12,9 +13,11 @@ const KEYS: [&str; 9] =
 /// The chart windows that can be chosen, in minutes.
 const WINDOWS: [u64; 4] = [1, 5, 15, 60];
 
+/// Of a wrong value this much is repeated.
+const SHOWN_AT_MOST: usize = 40;
+
 /// The file, as written.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct FileConfig {
     /// Seconds between samples, 0.1 to 60.
     pub interval: Option<f64>,
@@ -34,6 +37,10 @@ pub struct FileConfig {
     pub nvml_lib: Option<PathBuf>,
     /// Folders of models to look through besides the usual places; absolute.
     pub model_paths: Option<Vec<String>>,
+    /// The file.
+    name: String,
+    /// Where each value stands.
+    lines: BTreeMap<String, usize>,
 }
 
 /// What is wrong with a config file, and where.
@@ -54,35 +61,78 @@ impl FileConfig {
     /// # Errors
     /// For text that is not TOML, an unknown key, or a value out of range; with the line.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let line = |offset: usize| text.get(..offset).map_or(1, |before| before.matches('\n').count() + 1);
         let at = |offset: usize, problem: String| ConfigError {
             file: file.to_owned(),
-            line: text.get(..offset).map_or(1, |before| before.matches('\n').count() + 1),
+            line: line(offset),
             problem,
         };
-        let parsed: Self = toml::from_str(text).map_err(|error| {
+        let entries: BTreeMap<Spanned<String>, Spanned<Value>> = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
-            at(offset, explain(error.message()))
+            at(offset, error.message().replace('\n', "; "))
         })?;
-        let line_of = |key: &str| text.find(key).unwrap_or(0);
-        if let Some(interval) = parsed.interval
-            && !(0.1..=60.0).contains(&interval)
-        {
-            return Err(at(
-                line_of("interval"),
-                format!("interval = {interval} is not within 0.1 to 60 seconds"),
-            ));
-        }
-        if let Some(window) = parsed.window
-            && !WINDOWS.contains(&window)
-        {
-            return Err(at(line_of("window"), format!("window = {window} is none of 1, 5, 15, 60 minutes")));
-        }
-        let relative = parsed.model_paths.iter().flatten().find(|path| !path.starts_with('/'));
-        if let Some(path) = relative {
-            let problem = format!("model_paths: \"{path}\" is not absolute; write it from / on");
-            return Err(at(line_of("model_paths"), problem));
+        let mut parsed = Self { name: file.to_owned(), ..Self::default() };
+        for (key, value) in &entries {
+            let name = key.get_ref().as_str();
+            parsed.lines.insert(name.to_owned(), line(value.span().start));
+            parsed.take(name, value.get_ref()).map_err(|wrong| match wrong {
+                Wrong::Key => at(key.span().start, unknown(name)),
+                Wrong::Value(right) => {
+                    at(value.span().start, format!("{name} must be {right}, not {}", shown(value.get_ref())))
+                }
+            })?;
         }
         Ok(parsed)
+    }
+
+    /// An error about the value of `key`, for what only those who use it can judge.
+    #[must_use]
+    pub fn refuse(&self, key: &str, problem: &str) -> ConfigError {
+        ConfigError {
+            file: self.name.clone(),
+            line: self.lines.get(key).copied().unwrap_or(1),
+            problem: format!("{key}: {problem}"),
+        }
+    }
+
+    fn take(&mut self, key: &str, value: &Value) -> Result<(), Wrong> {
+        match key {
+            "interval" => {
+                let seconds = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+                let seconds = seconds.filter(|seconds| (0.1..=60.0).contains(seconds));
+                self.interval = Some(seconds.ok_or(Wrong::Value("a number of seconds from 0.1 to 60"))?);
+            }
+            "tab" => {
+                self.tab = Some(word(value).ok_or(Wrong::Value("the number or the name of a tab"))?);
+            }
+            "theme" => {
+                let right = "\"dark\", \"light\", \"high-contrast\" or a file in quotes";
+                self.theme = Some(value.as_str().ok_or(Wrong::Value(right))?.to_owned());
+            }
+            "read_only" => self.read_only = Some(flag(value)?),
+            "mouse" => self.mouse = Some(flag(value)?),
+            "gpus" => {
+                let right = "a list of indexes, UUIDs or PCI addresses, as in [0, \"GPU-5a3b1c00\"]";
+                self.gpus = Some(list(value, word).ok_or(Wrong::Value(right))?);
+            }
+            "window" => {
+                let minutes = value.as_integer().and_then(|minutes| u64::try_from(minutes).ok());
+                let minutes = minutes.filter(|minutes| WINDOWS.contains(minutes));
+                self.window = Some(minutes.ok_or(Wrong::Value("1, 5, 15 or 60 (minutes)"))?);
+            }
+            "nvml_lib" => {
+                let path = value.as_str().filter(|path| !path.is_empty());
+                self.nvml_lib = Some(path.ok_or(Wrong::Value("a file in quotes"))?.into());
+            }
+            "model_paths" => {
+                let right = "a list of folders in quotes, each written from / on";
+                let absolute =
+                    |each: &Value| each.as_str().filter(|path| path.starts_with('/')).map(String::from);
+                self.model_paths = Some(list(value, absolute).ok_or(Wrong::Value(right))?);
+            }
+            _ => return Err(Wrong::Key),
+        }
+        Ok(())
     }
 
     pub(super) fn apply(&self, config: &mut Config) {
@@ -109,11 +159,40 @@ impl FileConfig {
     }
 }
 
-/// serde's message for an unknown key lists all keys; name the nearest one instead.
-fn explain(message: &str) -> String {
-    let Some(key) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
-        return message.to_owned();
-    };
+/// What is wrong with an entry.
+enum Wrong {
+    /// There is no such key.
+    Key,
+    /// It has another value than this.
+    Value(&'static str),
+}
+
+fn flag(value: &Value) -> Result<bool, Wrong> {
+    value.as_bool().ok_or(Wrong::Value("true or false"))
+}
+
+/// A word, or a number without quotes.
+fn word(value: &Value) -> Option<String> {
+    let number = value.as_integer().filter(|number| *number >= 0);
+    let text = value.as_str().filter(|text| !text.is_empty());
+    text.map(str::to_owned).or_else(|| number.map(|number| number.to_string()))
+}
+
+fn list(value: &Value, each: impl Fn(&Value) -> Option<String>) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(each).collect()
+}
+
+/// A value as it may stand in a message.
+fn shown(value: &Value) -> String {
+    let text = value.to_string().replace('\n', " ");
+    if text.chars().count() <= SHOWN_AT_MOST {
+        return text;
+    }
+    text.chars().take(SHOWN_AT_MOST).chain(['…']).collect()
+}
+
+/// Names the nearest key.
+fn unknown(key: &str) -> String {
     let nearest = KEYS.iter().min_by_key(|known| distance(key, known));
     match nearest {
         Some(known) if distance(key, known) <= known.len() / 2 => {
@@ -153,21 +232,80 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_range_are_refused_with_the_range() {
-        for text in ["interval = 0", "interval = -1", "interval = nan", "window = 7"] {
-            let error = FileConfig::parse(text, "f").unwrap_err().to_string();
-            assert!(error.contains("0.1 to 60") || error.contains("1, 5, 15, 60"), "{error}");
+    fn a_wrong_value_is_told_by_its_own_line_its_key_and_what_it_must_be() {
+        let cases = [
+            ("interval = 0", "interval must be a number of seconds from 0.1 to 60, not 0"),
+            ("interval = nan", "interval must be a number of seconds from 0.1 to 60, not nan"),
+            ("interval = \"1\"", "interval must be a number of seconds from 0.1 to 60, not \"1\""),
+            ("window = 7", "window must be 1, 5, 15 or 60 (minutes), not 7"),
+            ("window = -1", "window must be 1, 5, 15 or 60 (minutes), not -1"),
+            ("mouse = \"no\"", "mouse must be true or false, not \"no\""),
+            (
+                "gpus = 0",
+                "gpus must be a list of indexes, UUIDs or PCI addresses, as in [0, \"GPU-5a3b1c00\"], not 0",
+            ),
+            (
+                "model_paths = [\"data\"]",
+                "model_paths must be a list of folders in quotes, each written from / on, not [\"data\"]",
+            ),
+        ];
+        for (text, problem) in cases {
+            // The comment names the keys: the line is that of the value all the same.
+            let text = format!("# interval window mouse gpus model_paths\ntheme = \"dark\"\n{text}\n");
+            let error = FileConfig::parse(&text, "f").unwrap_err().to_string();
+            assert_eq!(error, format!("f:3: {problem}"));
         }
+        let error = FileConfig::parse("mouse = true\ntheme 3\n", "f").unwrap_err();
+        assert_eq!(error.line, 2, "{error}");
+    }
+
+    #[test]
+    fn numbers_need_no_quotes() {
+        let file = FileConfig::parse("tab = 3\ngpus = [0, \"1\"]\ninterval = 2\n", "f").unwrap();
+        assert_eq!((file.tab.as_deref(), file.interval), (Some("3"), Some(2.0)));
+        assert_eq!(file.gpus, Some(vec!["0".to_owned(), "1".to_owned()]));
+    }
+
+    #[test]
+    fn what_the_users_of_a_value_refuse_has_its_line_too() {
+        let file = FileConfig::parse("mouse = true\ntab = \"foo\"\n", "f").unwrap();
+        assert_eq!(file.refuse("tab", "no such tab").to_string(), "f:2: tab: no such tab");
     }
 
     #[test]
     fn folders_of_models_are_absolute() {
         let file = FileConfig::parse("model_paths = [\"/data/models\"]", "f").unwrap();
         assert_eq!(file.model_paths.as_deref(), Some(&["/data/models".to_owned()][..]));
-        let error = FileConfig::parse("mouse = true\nmodel_paths = [\"data\"]", "f").unwrap_err();
-        assert_eq!(error.to_string(), "f:2: model_paths: \"data\" is not absolute; write it from / on");
         let error = FileConfig::parse("model_path = []", "f").unwrap_err();
         assert!(error.to_string().contains("`model_paths`"), "{error}");
+    }
+
+    /// The file in the documentation has every key, with its default.
+    #[test]
+    fn the_documented_file_has_every_key_with_its_default() {
+        let text = include_str!("../../docs/config.toml");
+        assert!(
+            FileConfig::parse(text, "docs/config.toml").unwrap().lines.is_empty(),
+            "as it is, it says nothing"
+        );
+        let set: String = text
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')).unwrap_or(""))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let file = FileConfig::parse(&set, "docs/config.toml").unwrap();
+        let missing: Vec<&&str> = KEYS.iter().filter(|key| !file.lines.contains_key(**key)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let mut config = Config::default();
+        file.apply(&mut config);
+        let default = Config {
+            // Said by name; without them the first tab is opened and the loader looks for the library.
+            tab: Some("gpus".to_owned()),
+            nvml_lib: Some("libnvidia-ml.so.1".into()),
+            ..Config::default()
+        };
+        assert_eq!(config, default);
+        assert_eq!(file.read_only, Some(default.read_only));
     }
 
     #[test]

@@ -57,6 +57,12 @@ impl Snapshot {
         self.gpus.iter().find(|gpu| &gpu.id == id)
     }
 
+    /// How a source is doing; `None` until it said anything.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&SourceStatus> {
+        self.sources.iter().find(|source| &*source.name == name)
+    }
+
     /// Age of a group at this snapshot.
     #[must_use]
     pub fn age<T>(&self, group: &Grouped<T>) -> Duration {
@@ -111,6 +117,14 @@ impl Gpu {
     #[must_use]
     pub fn index(&self) -> Option<u32> {
         self.info.index.as_ref().ok().copied()
+    }
+
+    /// The same as text; for a GPU of which the driver gave nothing at all, its place in NVML's order, which its
+    /// identity holds (`nvml:3`).
+    #[must_use]
+    pub fn number(&self) -> Option<String> {
+        let place = || self.id.0.strip_prefix("nvml:").map(str::to_owned);
+        self.index().map(|index| index.to_string()).or_else(place)
     }
 }
 

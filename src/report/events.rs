@@ -154,10 +154,27 @@ pub fn explain_sxid(code: u32, entry: Option<SwitchEntry>) -> String {
     )
 }
 
+/// A reason by its name here, by the driver's (`nvmlClocksEventReasonSwPowerCap`), or by that without its beginning.
+fn named(text: &str) -> Option<&'static ClockEventReason> {
+    let plain = |name: &str| name.replace(['_', '-', ' '], "").to_ascii_lowercase();
+    let bare = |name: &str| {
+        let name = plain(name);
+        let rest = ["nvmlclocksthrottlereason", "nvmlclockseventreason"]
+            .iter()
+            .find_map(|head| name.strip_prefix(head));
+        rest.map_or_else(|| name.clone(), str::to_owned)
+    };
+    let wanted = bare(text);
+    clock_events::by_name(text).or_else(|| {
+        let mut reasons = clock_events::REASONS.iter();
+        reasons.find(|reason| wanted == bare(reason.nvml_name) || wanted == plain(reason.name))
+    })
+}
+
 /// The clock event reasons of a mask, or one by name; `None` if the text is neither.
 #[must_use]
 pub fn explain_throttle(text: &str) -> Option<String> {
-    if let Some(reason) = clock_events::by_name(text) {
+    if let Some(reason) = named(text) {
         return Some(reason_text(reason));
     }
     let mask = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {

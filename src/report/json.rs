@@ -71,7 +71,7 @@ fn driver(snapshot: &Snapshot) -> Value {
     object.put("nvml_version", &driver.nvml_version);
     object.put("cuda_version", &driver.cuda_version);
     object.put("module_version", &driver.module_version);
-    object.set("problem", driver.problem.as_ref().map_or(Value::Null, Json::to_json));
+    object.set("problem", super::driver_problem(snapshot).into());
     object.with_absent()
 }
 

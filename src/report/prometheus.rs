@@ -6,7 +6,7 @@
 mod metrics;
 
 use crate::analysis::{Severity, Verdict};
-use crate::model::{Gpu, GpuState, Snapshot, known};
+use crate::model::{Gpu, GpuState, Snapshot, SourceState, known};
 use metrics::{COUNTER, DCGM, GAUGE, OWN};
 use std::fmt::Write as _;
 
@@ -41,13 +41,30 @@ pub fn prometheus(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
             family.sample(&labels, f64::from(u8::from(gpu.state == state)));
         }
     }
-    let mut family = Family::new(&mut out, "kgtop_verdicts", GAUGE, "Findings by severity.");
-    for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
-        let found = verdicts.iter().filter(|verdict| verdict.severity == severity).count();
-        family.sample(&format!("severity=\"{}\"", severity.name()), found as f64);
+    sources(&mut out, snapshot);
+    // Without the driver most rules had nothing to look at: no findings would read as all clear.
+    if super::driver_is_up(snapshot) {
+        let mut family = Family::new(&mut out, "kgtop_verdicts", GAUGE, "Findings by severity.");
+        for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
+            let found = verdicts.iter().filter(|verdict| verdict.severity == severity).count();
+            family.sample(&format!("severity=\"{}\"", severity.name()), found as f64);
+        }
     }
     cost(&mut out, snapshot);
     out
+}
+
+fn sources(out: &mut String, snapshot: &Snapshot) {
+    let up = f64::from(u8::from(super::driver_is_up(snapshot)));
+    Family::new(out, "kgtop_driver_up", GAUGE, "1 if the NVIDIA driver answers.").sample("", up);
+    let help = "1 for the state that the source is in.";
+    let mut family = Family::new(out, "kgtop_source_state", GAUGE, help);
+    for source in &snapshot.sources {
+        for state in [SourceState::Ok, SourceState::Degraded, SourceState::Unavailable] {
+            let labels = format!("source=\"{}\",state=\"{}\"", escaped(&source.name), state.name());
+            family.sample(&labels, f64::from(u8::from(source.state == state)));
+        }
+    }
 }
 
 fn throttle(out: &mut String, snapshot: &Snapshot, labels: &[String]) {
@@ -93,12 +110,14 @@ fn cost(out: &mut String, snapshot: &Snapshot) {
 
 /// Labels as dcgm-exporter orders them. Those that are not known are left out.
 fn gpu_labels(snapshot: &Snapshot, gpu: &Gpu) -> String {
-    let index = gpu.index();
+    // Two lost GPUs that no label tells apart would be one series twice, and the whole text invalid.
+    let nameless = gpu.info.uuid.is_err() && gpu.info.pci_bus_id.is_err();
+    let identity = || nameless.then(|| gpu.id.to_string());
     let labels = [
-        ("gpu", index.map(|index| index.to_string())),
+        ("gpu", gpu.number().or_else(identity)),
         ("UUID", known(&gpu.info.uuid).map(|uuid| uuid.to_string())),
         ("pci_bus_id", known(&gpu.info.pci_bus_id).map(|address| dcgm_bus_id(&address))),
-        ("device", index.map(|index| format!("nvidia{index}"))),
+        ("device", gpu.index().map(|index| format!("nvidia{index}"))),
         ("modelName", known(&gpu.info.name).map(|name| name.to_string())),
         ("hostname", Some(snapshot.header.host.hostname.to_string())),
         (

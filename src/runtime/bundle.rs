@@ -20,6 +20,16 @@ pub(super) struct Wanted {
     pub(super) redact: bool,
 }
 
+impl Wanted {
+    /// Refuses a file that cannot be made, before the machine is read for it.
+    fn check(&self) -> Result<(), save::SaveError> {
+        match &self.output {
+            Some(path) if !path.is_dir() => save::check(path),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// Writes what the screen knows into a new file of the state directory; gives its path, or why there is none.
 pub(super) fn of_screen(state: &State, clock: Clock) -> Result<String, String> {
     let parts = contents::of(state, None, false);

@@ -1,19 +1,20 @@
 //! Which command does what.
 
+use super::configure::{configure, tab, theme};
 use super::feed::{self, Feed};
 use super::hands::Hands;
 use super::log::Log;
 use super::screen::Loop;
 use super::{bundle, demo, doctor, events, once, record};
+use crate::actions::select_gpus;
 use crate::analysis::Verdict;
 use crate::app::{Mode, Settings, State, Tab, Window};
-use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, ScreenArgs, SnapshotFormat};
+use crate::cli::{Cli, Command, DoctorCommand, EXIT_USAGE, GlobalArgs, GpuArgs, ScreenArgs, SnapshotFormat};
 use crate::collector;
-use crate::config::{self, Arguments, Config, FileConfig, READ_ONLY_VARIABLE};
-use crate::model::Snapshot;
+use crate::config::Config;
+use crate::model::{GpuId, Snapshot};
 use crate::report;
 use crate::sources::root::Root;
-use crate::ui::theme::{ColourDepth, Theme};
 use crate::units::{Clock, printable_lines};
 use color_eyre::eyre::{Context, Report, Result, bail};
 use std::ffi::OsString;
@@ -22,42 +23,44 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The system's config file: read before the user's.
-const SYSTEM_CONFIG: &str = "/etc/kgtop/config.toml";
-
 /// Runs the command that was given.
 pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     let Cli { command, screen, global } = cli;
-    let config = configure(&global, &screen)?;
+    let screen = screen_of(command.as_ref(), screen)?;
+    let collects = matches!(command, Some(Command::Stream { .. }));
+    let config = configure(&global, &screen, !collects)?;
     let log = Log::open(global.log.as_deref(), clock)?;
     match command {
         None => live(&global, &config, log, clock),
         Some(Command::Stream { child, let_sleep }) => stream(&global, &config, child, let_sleep, clock),
         Some(Command::Demo { list: true, .. }) => list_demos(),
-        Some(Command::Demo { name, list: false }) => {
+        Some(Command::Demo { name, list: false, .. }) => {
             need_terminal("kgtop demo --list names the demos")?;
             show(&config, log, clock, None, move |clock| {
                 demo::start(name.as_deref().unwrap_or_default(), clock)
             })
         }
-        Some(Command::Replay { file, speed }) => replay(&config, &file, speed, log, clock),
+        Some(Command::Replay { file, speed, .. }) => replay(&config, &file, speed, log, clock),
+        Some(Command::Record { output, .. }) if output.as_os_str() == "-" => bail!(Usage(
+            "--output -: a recording is a file; `kgtop stream` writes the records to standard output".into()
+        )),
         Some(Command::Record { output, seconds, redact }) => {
             let arguments = collector_arguments(&global, &config);
             on_loop(async move {
                 record::run(feed::collector(arguments, clock), &output, redact, seconds, clock).await
             })
         }
-        Some(Command::Snapshot { format }) => {
+        Some(Command::Snapshot { format, .. }) => {
             once(&global, &config, clock, |snapshot, verdicts| match format {
                 SnapshotFormat::Json => report::json(snapshot, verdicts),
                 SnapshotFormat::Csv => report::csv(snapshot),
                 SnapshotFormat::Text => report::text(snapshot, verdicts),
             })
         }
-        Some(Command::Act(arguments)) => super::act::run(&global, &screen, &config, &arguments, clock),
+        Some(Command::Act(act)) => super::act::run(&global, &screen, &config, &act.arguments, clock),
         Some(Command::Fit(arguments)) => super::fit::run(&global, &config, &arguments, clock),
         Some(Command::Storage { format }) => super::storage::show(&global, &config, format, clock),
-        Some(Command::Export) => once(&global, &config, clock, report::prometheus),
+        Some(Command::Export { .. }) => once(&global, &config, clock, report::prometheus),
         Some(Command::Events { files, boot, format }) => {
             events::events(&root(&global)?, &files, boot, format, clock)
         }
@@ -79,10 +82,47 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
     }
 }
 
-/// Prints a report to standard error; wrong usage has its own status.
-pub(super) fn complain(report: &Report) -> ExitCode {
+/// The options of the screen for a command: its own, and those that stood before it.
+fn screen_of(command: Option<&Command>, before: ScreenArgs) -> Result<ScreenArgs> {
+    let draws = matches!(command, None | Some(Command::Demo { .. } | Command::Replay { .. }));
+    for (option, value) in [("--tab", &before.tab), ("--theme", &before.theme)] {
+        if let Some(value) = value.as_deref().filter(|_| !draws) {
+            bail!(Usage(format!("{option} {value}: this command draws no screen")));
+        }
+    }
+    let own = match command {
+        Some(Command::Demo { screen, .. } | Command::Replay { screen, .. }) => screen.clone(),
+        Some(Command::Snapshot { gpus, .. } | Command::Export { gpus }) => {
+            ScreenArgs { gpus: gpus.clone(), ..ScreenArgs::default() }
+        }
+        Some(Command::Act(act)) => ScreenArgs {
+            gpus: GpuArgs { gpu: act.gpu.clone() },
+            read_only: act.read_only,
+            ..ScreenArgs::default()
+        },
+        Some(_) if !before.gpus.gpu.is_empty() => {
+            bail!(Usage(format!("--gpu {}: this command is about no single GPU", before.gpus.gpu.join(","))))
+        }
+        None | Some(_) => ScreenArgs::default(),
+    };
+    Ok(own.over(before))
+}
+
+/// Exit status of an error of kgtop itself: where a command gives 1 a meaning of its own, another.
+pub(super) const fn status_of_errors(cli: &Cli) -> u8 {
+    match cli.command {
+        // Could not judge.
+        Some(Command::Doctor { .. } | Command::Fit(_)) => 3,
+        // Failed.
+        Some(Command::Act(_)) => 4,
+        _ => 1,
+    }
+}
+
+/// Prints a report to standard error; wrong usage has its own status, and other errors have `status`.
+pub(super) fn complain(report: &Report, status: u8) -> ExitCode {
     let usage = report.downcast_ref::<Usage>().is_some();
-    let text = format!("kgtop: {report:#}\n");
+    let text = format!("kgtop: {}\n", told(report));
     // What it quotes (an argument, a path, a line of a file) is not the terminal's to obey.
     let text = printable_lines(&text);
     let _closed = std::io::stderr().write_all(text.as_bytes());
@@ -90,8 +130,22 @@ pub(super) fn complain(report: &Report) -> ExitCode {
     ExitCode::from(match () {
         () if usage => EXIT_USAGE,
         () if refused => EXIT_REFUSED,
-        () => 1,
+        () => status,
     })
+}
+
+/// An error and its causes, each said once: some errors name their cause themselves, for those who print them alone.
+pub(super) fn told(report: &Report) -> String {
+    let mut text = String::new();
+    for cause in report.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// A mistake of the one who typed the command.
@@ -107,66 +161,13 @@ pub(super) const EXIT_REFUSED: u8 = 3;
 #[error("refused: {0}")]
 pub(super) struct Refused(pub(super) String);
 
-fn configure(global: &GlobalArgs, screen: &ScreenArgs) -> Result<Config> {
-    let mut files = Vec::new();
-    if let Some(file) = read_config(Path::new(SYSTEM_CONFIG))? {
-        files.push(file);
-    }
-    let user = match &global.config {
-        Some(path) => Some(path.clone()),
-        None => user_config(),
-    };
-    if let Some(path) = user {
-        match read_config(&path)? {
-            Some(file) => files.push(file),
-            None if global.config.is_some() => bail!(Usage(format!("{}: no such file", path.display()))),
-            None => {}
-        }
-    }
-    let arguments = Arguments {
-        interval: global.interval.map(Duration::from_secs_f64),
-        tab: screen.tab.clone(),
-        theme: screen.theme.clone(),
-        read_only: screen.read_only,
-        gpus: screen.gpu.clone(),
-        nvml_lib: global.nvml_lib.clone(),
-    };
-    let mut config = config::resolve(arguments, &files, std::env::var(READ_ONLY_VARIABLE).ok().as_deref());
-    // Whoever begins it: the collector, the doctor and an action load what was looked at here.
-    if let Some(library) = &mut config.nvml_lib {
-        *library = super::act::trusted(library).ok_or_else(|| {
-            Refused(format!("{}: as root kgtop loads no library that others can write", library.display()))
-        })?;
-    }
-    Ok(config)
-}
-
-fn user_config() -> Option<PathBuf> {
-    Some(directories::ProjectDirs::from("", "", "kgtop")?.config_dir().join("config.toml"))
-}
-
-fn read_config(path: &Path) -> Result<Option<FileConfig>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error)
-            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(None);
-        }
-        Err(error) => return Err(error).wrap_err_with(|| format!("{} could not be read", path.display())),
-    };
-    FileConfig::parse(&text, &path.display().to_string())
-        .map(Some)
-        .map_err(|error| Usage(error.to_string()).into())
-}
-
 /// Opens the root that `--root` names.
 pub(super) fn root(global: &GlobalArgs) -> Result<Root> {
     match &global.root {
         None => Ok(Root::Live),
+        // The message names the directory, or the file and line in it.
         Some(directory) => {
-            let opened = absolute(directory).and_then(|directory| Ok(Root::open(&directory)?));
-            opened.wrap_err_with(|| format!("--root {}", directory.display()))
+            Root::open(&absolute(directory)?).map_err(|error| Usage(format!("--root: {error}")).into())
         }
     }
 }
@@ -179,30 +180,6 @@ pub(super) fn tools(global: &GlobalArgs) -> Result<Option<PathBuf>> {
 /// A path that holds in every working directory: programs are started in another one.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).wrap_err("the working directory could not be read")
-}
-
-/// The theme by name or from a file, in the colours that the terminal has and without any where none is wanted.
-pub(super) fn theme(name: &str) -> Result<Theme> {
-    let theme = match Theme::embedded(name) {
-        Some(theme) => theme,
-        None => {
-            let path = Path::new(name);
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Usage(format!(
-                    "{name} is neither an embedded theme (dark, light, high-contrast) nor a file that can be read: {error}"
-                ))
-            })?;
-            Theme::parse(&text, name).map_err(|error| Usage(error.to_string()))?
-        }
-    };
-    // https://no-color.org: present and not empty.
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let variable = |name| std::env::var(name).unwrap_or_default();
-    let depth = ColourDepth::of_terminal(&variable("COLORTERM"), &variable("TERM"));
-    Ok(match depth {
-        Some(depth) if !plain => theme.for_depth(depth),
-        _ => theme.without_colour(),
-    })
 }
 
 fn stream(
@@ -297,7 +274,7 @@ fn show(
     hands: Option<Hands>,
     start: impl FnOnce(Clock) -> Result<(Mode, Feed)>,
 ) -> Result<ExitCode> {
-    let theme = theme(&config.theme)?;
+    let theme = theme(&config.theme).map_err(Usage)?;
     let mouse = config.mouse;
     let settings = settings(config, clock)?;
     on_loop(async move {
@@ -327,14 +304,41 @@ fn once(
     let _root = root(global)?;
     let arguments = collector_arguments(global, config);
     let interval = config.interval;
-    let mut text = String::new();
+    let (mut text, mut silent) = (String::new(), None);
     on_loop(async {
-        let feed = feed::collector(arguments, clock);
-        let (snapshot, verdicts) = once::snapshot(feed, interval).await?;
+        let taken = once::take(feed::collector(arguments, clock), interval).await?;
+        let (snapshot, verdicts) = only(&config.gpus, taken.snapshot, taken.verdicts)?;
         text = report(&snapshot, &verdicts);
+        silent = taken.silent;
         Ok(())
     })?;
-    print(&text)
+    print(&text)?;
+    match silent {
+        None => Ok(ExitCode::SUCCESS),
+        // What is known without the driver was printed; a script must not take it for the whole.
+        Some(owed) => bail!(owed),
+    }
+}
+
+/// The snapshot with these GPUs only, their processes and the findings about them; all of it where none is named.
+fn only(
+    wanted: &[String],
+    mut snapshot: Snapshot,
+    mut verdicts: Vec<Verdict>,
+) -> Result<(Snapshot, Vec<Verdict>)> {
+    // Where there is none, the report says why, which is what matters.
+    if wanted.is_empty() || snapshot.gpus.is_empty() {
+        return Ok((snapshot, verdicts));
+    }
+    let selected = select_gpus(&snapshot, wanted, false).map_err(|error| Usage(error.to_string()))?;
+    let selected: Vec<GpuId> = selected.into_iter().map(|gpu| gpu.id.clone()).collect();
+    snapshot.gpus.retain(|gpu| selected.contains(&gpu.id));
+    for process in &mut snapshot.processes {
+        process.gpus.retain(|share| selected.contains(&share.gpu));
+    }
+    snapshot.processes.retain(|process| !process.gpus.is_empty());
+    verdicts.retain(|verdict| verdict.gpu.as_ref().is_none_or(|gpu| selected.contains(gpu)));
+    Ok((snapshot, verdicts))
 }
 
 /// Prints the answer. A reader that has seen enough is no error.
@@ -350,8 +354,8 @@ pub(super) fn print(text: &str) -> Result<ExitCode> {
 fn settings(config: &Config, clock: Clock) -> Result<Settings> {
     let tab = match &config.tab {
         None => Tab::default(),
-        Some(name) => Tab::from_name(name)
-            .ok_or_else(|| Usage(format!("--tab {name}: no such tab; the tabs are {}", tab_names())))?,
+        // That of a file was checked with the file.
+        Some(name) => tab(name).map_err(|problem| Usage(format!("--tab {problem}")))?,
     };
     let window = Window::ALL
         .into_iter()
@@ -390,10 +394,4 @@ pub(super) fn on_loop(body: impl Future<Output = Result<()>>) -> Result<ExitCode
     let result = runtime.block_on(body);
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
-}
-
-fn tab_names() -> String {
-    let names: Vec<String> =
-        Tab::ALL.iter().map(|tab| format!("{} ({})", tab.number(), tab.title())).collect();
-    names.join(", ")
 }

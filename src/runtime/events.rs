@@ -1,8 +1,8 @@
 //! `kgtop events` and `kgtop explain`.
 
-use super::commands::{Usage, own_audit};
+use super::commands::{Usage, own_audit, print, told};
 use crate::analysis::events::EventLog;
-use crate::analysis::xid;
+use crate::analysis::{clock_events, xid};
 use crate::cli::{ReportFormat, Subject};
 use crate::model::{EventSource, RawEvent};
 use crate::report;
@@ -27,6 +27,7 @@ pub(super) fn events(
 ) -> Result<ExitCode> {
     let mut log = EventLog::default();
     let mut skipped = Vec::new();
+    let mut whole = 0_usize;
     let mut take = |event: RawEvent| {
         log.push(&event, None);
     };
@@ -34,10 +35,14 @@ pub(super) fn events(
         Some(_) if !root.is_live() => {
             bail!(Usage("--boot reads this machine's journal: not below --root".into()))
         }
-        Some(boot) => journal(boot, &mut take, &mut skipped)?,
+        Some(boot) => {
+            journal(boot, &mut take, &mut skipped)?;
+            whole += usize::from(skipped.is_empty());
+        }
         None if files.is_empty() => {
             let mut found = Vec::new();
             this_boot(root, clock, &mut |event| found.push(event), &mut skipped)?;
+            whole += usize::from(skipped.is_empty());
             own_actions(root, &mut found, &mut skipped);
             // Two logs become one.
             found.sort_by_key(|event| event.wall);
@@ -47,15 +52,18 @@ pub(super) fn events(
     }
     for path in files {
         match saved(path, clock, &mut take).wrap_err_with(|| path.display().to_string()) {
-            Ok(None) => {}
+            Ok(None) => whole += 1,
             Ok(Some(what)) => skipped.push(format!("{}: {what}", path.display())),
-            Err(error) => skipped.push(format!("{error:#}")),
+            Err(error) => skipped.push(told(&error)),
         }
     }
-    print(&match format {
-        ReportFormat::Text => report::events_text(log.incidents()),
-        ReportFormat::Json => report::events_json(log.incidents(), &skipped),
-    });
+    // That there were no events can be said only of what was read.
+    let known = whole > 0 || log.incidents().next().is_some();
+    match format {
+        ReportFormat::Text if known => print(&report::events_text(log.incidents()))?,
+        ReportFormat::Text => ExitCode::SUCCESS,
+        ReportFormat::Json => print(&report::events_json(log.incidents(), &skipped))?,
+    };
     for what in &skipped {
         let _closed = std::io::stderr().write_all(format!("kgtop: {}\n", printable(what)).as_bytes());
     }
@@ -130,8 +138,9 @@ fn journal(boot: i32, each: &mut dyn FnMut(RawEvent), skipped: &mut Vec<String>)
 /// The catalogue entry of a code.
 pub(super) fn explain(subject: Subject, code: &str) -> Result<ExitCode> {
     let number = || {
-        code.parse::<u32>()
-            .map_err(|error| Usage(format!("{code}: {error}: give the number of the log line")))
+        code.parse::<u32>().map_err(|_no_number| {
+            Usage(format!("{code:?} is no number: give the one of the log line, such as 79"))
+        })
     };
     let text = match subject {
         Subject::Xid => match xid::xid(number()?) {
@@ -147,15 +156,12 @@ pub(super) fn explain(subject: Subject, code: &str) -> Result<ExitCode> {
             report::explain_sxid(number, xid::sxid(number))
         }
         Subject::Throttle => report::explain_throttle(code).ok_or_else(|| {
-            Usage(format!("{code}: neither a mask (0x44) nor the name of a reason (sw_power_cap)"))
+            let names: Vec<&str> = clock_events::REASONS.iter().map(|reason| reason.name).collect();
+            Usage(format!(
+                "{code:?} is neither a mask (0x44) nor a reason; the reasons are {}",
+                names.join(", ")
+            ))
         })?,
     };
-    print(&text);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// To standard output; a closed pipe is no error.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    print(&text)
 }

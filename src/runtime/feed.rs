@@ -4,9 +4,10 @@ use super::child::CollectorTask;
 use super::player::{Player, Tape};
 use crate::app::ReplayProgress;
 use crate::model::{Demand, Deriver, Record};
-use crate::stream::Reader;
+use crate::stream::{DecodeError, ReadError, Reader};
 use crate::units::Clock;
 use std::ffi::OsString;
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -98,15 +99,72 @@ pub(super) fn standard_input() -> Feed {
 }
 
 fn read_standard_input(events: &Sender<FeedEvent>) {
-    for record in Reader::new(std::io::stdin().lock()) {
+    let reason = forward(std::io::stdin().lock(), |event| events.blocking_send(event).is_ok());
+    if let Some(reason) = reason {
+        let _left = events.blocking_send(FeedEvent::Ended { reason, restarting_in: None });
+    }
+}
+
+/// Sends every record on; gives the reason of the end, or `None` when nobody takes them any more.
+fn forward(input: impl BufRead, mut send: impl FnMut(FeedEvent) -> bool) -> Option<String> {
+    let mut came = false;
+    let mut complaint = None;
+    for record in Reader::new(input) {
         let event = match record {
-            Ok(record) => FeedEvent::Record(Box::new(record)),
-            Err(error) => FeedEvent::Complaint(error.to_string().into()),
+            Ok(record) => {
+                came = true;
+                FeedEvent::Record(Box::new(record))
+            }
+            // What it says may mean something else than this kgtop thinks.
+            Err(ReadError::Line { error: error @ DecodeError::NewerFormat { .. }, .. }) => {
+                return Some(error.to_string());
+            }
+            Err(error) => {
+                let text: Arc<str> = error.to_string().into();
+                complaint = Some(Arc::clone(&text));
+                FeedEvent::Complaint(text)
+            }
         };
-        if events.blocking_send(event).is_err() {
-            return;
+        if !send(event) {
+            return None;
         }
     }
-    let reason = "the stream on standard input ended".to_owned();
-    let _left = events.blocking_send(FeedEvent::Ended { reason, restarting_in: None });
+    let ended = "the stream on standard input ended";
+    Some(match complaint.filter(|_| !came) {
+        Some(complaint) => format!("{ended} without a record: {complaint}"),
+        None if came => ended.to_owned(),
+        None => format!("{ended} without a record"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(input: &str) -> (usize, Option<String>) {
+        let mut sent = 0;
+        let reason = forward(input.as_bytes(), |_| {
+            sent += 1;
+            true
+        });
+        (sent, reason)
+    }
+
+    #[test]
+    fn a_stream_of_a_newer_version_is_not_shown() {
+        let newer = "{\"kind\":\"header\",\"format\":9,\"kgtop\":\"9.0.0\"}\n{\"kind\":\"bye\",\"reason\":\"done\"}\n";
+        let (sent, reason) = ended(newer);
+        assert_eq!(sent, 0);
+        assert!(reason.unwrap().contains("needs kgtop 9.0.0 or newer"));
+    }
+
+    #[test]
+    fn the_end_says_why_nothing_came() {
+        let (sent, reason) = ended("not json\n");
+        assert_eq!(sent, 1, "the complaint is kept, too");
+        assert!(reason.unwrap().contains("without a record: line 1"));
+        let bye = "{\"kind\":\"bye\",\"reason\":\"done\",\"restart\":false}\n";
+        assert_eq!(ended("").1.unwrap(), "the stream on standard input ended without a record");
+        assert_eq!(ended(bye).1.unwrap(), "the stream on standard input ended");
+    }
 }

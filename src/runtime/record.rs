@@ -4,7 +4,7 @@ use super::feed::{Command, Feed, FeedEvent};
 use crate::model::Demand;
 use crate::sources::recording::RecordingWriter;
 use crate::units::Clock;
-use color_eyre::eyre::{Context, Result};
+use color_eyre::eyre::{Context, Result, bail};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub(super) async fn run(
     let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let end = tokio::time::sleep(limit.unwrap_or(Duration::MAX));
     tokio::pin!(end);
+    let mut complaint = None;
     loop {
         tokio::select! {
             biased;
@@ -39,6 +40,7 @@ pub(super) async fn run(
                 Some(FeedEvent::Complaint(line)) => complain(&line),
                 Some(FeedEvent::Ended { reason, restarting_in }) => {
                     complain(&reason);
+                    complaint = Some(reason);
                     if restarting_in.is_none() {
                         break;
                     }
@@ -54,11 +56,40 @@ pub(super) async fn run(
             writer.flush()?;
         }
     }
-    writer.flush()?;
-    complain(&format!("{}: {}", path.display(), writer.saved()));
+    complain(&finish(writer, path, complaint.as_deref())?);
     Ok(())
+}
+
+/// Saves what is left; gives what is in the file.
+fn finish(mut writer: RecordingWriter, path: &Path, complaint: Option<&str>) -> Result<String> {
+    writer.flush()?;
+    let saved = writer.saved();
+    if saved.span.samples == 0 {
+        // A file without a sample is no recording, and would only be in the way of the next one.
+        if path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            let _stays = std::fs::remove_file(path);
+        }
+        bail!("{}: {saved}: {}", path.display(), complaint.unwrap_or("no sample came before the end"));
+    }
+    Ok(format!("{}: {saved}", path.display()))
 }
 
 fn complain(line: &str) {
     let _closed = writeln!(std::io::stderr(), "kgtop: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_without_a_sample_fails_and_leaves_no_file_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("empty.kgtop");
+        let writer = RecordingWriter::create(&path, false).unwrap();
+        assert!(path.exists());
+        let error = finish(writer, &path, Some("the collector died")).unwrap_err().to_string();
+        assert!(error.ends_with("empty.kgtop: nothing was saved: the collector died"), "{error}");
+        assert!(!path.exists());
+    }
 }

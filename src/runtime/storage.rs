@@ -4,7 +4,7 @@ use super::commands::{collector_arguments, on_loop, print, root};
 use super::{feed, once};
 use crate::cli::{GlobalArgs, ReportFormat};
 use crate::config::Config;
-use crate::model::{Kept, Snapshot};
+use crate::model::{Kept, Snapshot, Storage};
 use crate::report;
 use crate::units::Clock;
 use color_eyre::eyre::Result;
@@ -26,7 +26,8 @@ pub(super) fn show(
     on_loop(async {
         let feed = feed::collector(arguments, clock);
         let complete = |snapshot: &Snapshot| is_read(snapshot, asks_tools);
-        let (snapshot, _) = once::snapshot_when(feed, interval, Duration::ZERO, complete).await?;
+        let until = once::Until { driver: false, watched: Duration::ZERO, complete };
+        let snapshot = once::take_when(feed, interval, until).await?.snapshot;
         text = match format {
             ReportFormat::Text => report::storage_text(&snapshot),
             ReportFormat::Json => report::storage_json(&snapshot),
@@ -37,7 +38,7 @@ pub(super) fn show(
 }
 
 /// Whether every source of storage has answered, be it that it cannot; what hangs is not waited for beyond the
-/// patience of [`once::snapshot_when`].
+/// patience of [`once::take_when`].
 fn is_read(snapshot: &Snapshot, asks_tools: bool) -> bool {
     fn answered<T>(kept: &Kept<T>) -> bool {
         kept.value.is_some() || kept.failure.is_some()
@@ -49,5 +50,15 @@ fn is_read(snapshot: &Snapshot, asks_tools: bool) -> bool {
         || storage.zfs_absent()
         || all_suspended
         || answered(&storage.status) && answered(&storage.properties);
-    storage.kernel.is_some() && answered(&storage.filesystems) && tools
+    let models = storage.models.as_ref().is_some_and(|models| models.value.complete);
+    storage.kernel.is_some() && answered(&storage.filesystems) && tools && models && has_rates(storage)
+}
+
+/// Whether devices and datasets were read twice: their rates follow from two readings, which come at the storage
+/// thread's own pace.
+fn has_rates(storage: &Storage) -> bool {
+    let disks = storage.disks.is_empty() || storage.disks.iter().any(|disk| disk.read.is_ok());
+    let datasets =
+        storage.zfs().is_none_or(|kernel| kernel.datasets.is_empty() || !storage.activity.is_empty());
+    disks && datasets
 }

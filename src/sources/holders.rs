@@ -4,6 +4,7 @@
 
 use super::root::{Identity, Root};
 use crate::model::{Absence, Reading};
+use crate::units::printable;
 use std::collections::BTreeMap;
 
 /// Fabric Manager; the kernel keeps 15 bytes of a name.
@@ -83,7 +84,8 @@ pub fn look(proc: &Root, files: &DeviceFiles) -> Found {
             Ok(files) => found.holders.push(Holder {
                 pid,
                 parent: parent_of(proc, pid),
-                name: if name.is_empty() { "a process".to_owned() } else { name.to_string() },
+                // Whoever started it chose its name, and root reads it.
+                name: if name.is_empty() { "a process".to_owned() } else { printable(&name).into_owned() },
                 files,
             }),
             // It ended meanwhile.

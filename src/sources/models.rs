@@ -5,6 +5,7 @@ mod at;
 mod bounded;
 mod cache;
 mod config_json;
+mod config_keys;
 mod describe;
 mod folder;
 mod found;

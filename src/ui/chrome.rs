@@ -108,16 +108,21 @@ fn sources(state: &State) -> Vec<Piece> {
     snapshot.sources.iter().map(|source| badge(&source.name, source.state)).collect()
 }
 
+/// ` for 3s`; an age of no second yet is none to print.
+fn for_so_long(age: Duration) -> String {
+    if age.as_secs() == 0 { ", just now".into() } else { format!(" for {}", format_age(age)) }
+}
+
 /// What feeds the screen, and how it does.
 fn mode(state: &State) -> Piece {
     match (&state.source, &state.mode) {
         (SourceLife::Ended { .. }, Mode::Live | Mode::Remote) => {
-            piece(format!("✗ no data for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ no data{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
         (SourceLife::Stuck { .. }, _) => {
-            piece(format!("✗ stuck for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ stuck{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
-        (SourceLife::Running, Mode::Live | Mode::Remote) if state.data_age() >= state.late_after() => {
+        (SourceLife::Running, Mode::Live | Mode::Remote) if state.is_late() => {
             piece(format!("! no data for {}", format_age(state.data_age())), Role::Warning, 0)
         }
         (SourceLife::Starting, _) => piece("○ starting", Role::Muted, 0),
@@ -189,102 +194,6 @@ pub(super) fn tab_bar(state: &State, area: Rect, pen: &mut Pen<'_>) {
     pen.rule(end, area.y, area.right().saturating_sub(end), "");
 }
 
-/// The worst that is known, in one sentence: the source first, because nothing below it is current without it.
-pub(super) fn verdict_strip(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let (mark, role, text) = sentence(state);
-    // `v` goes to the evidence of this one, `f` lists them all.
-    let more = match state.verdicts().len() {
-        0 if state.failed_check().is_some() && text.starts_with(DOCTOR) => {
-            format!(" [{}]", Tab::Doctor.number())
-        }
-        0 => String::new(),
-        1 => " [v] [f]".to_string(),
-        count => format!(" [v] +{} more [f]", count - 1),
-    };
-    let x = pen.text(area.x, area.y, area.width, mark, role) + 1;
-    let room = area.right().saturating_sub(x);
-    let key = width(&more).min(room);
-    let x = pen.text(x, area.y, room - key, &text, role);
-    pen.text(x, area.y, key, &more, Role::Key);
-}
-
-/// How a sentence of the doctor begins.
-const DOCTOR: &str = "doctor: ";
-
-fn sentence(state: &State) -> (&'static str, Role, String) {
-    match &state.source {
-        SourceLife::Stuck { pid, call } => {
-            let call = call.as_ref().map_or_else(String::new, |call| {
-                let wait =
-                    call.wait_channel.as_ref().map_or_else(String::new, |at| format!(" (waits in {at})"));
-                format!(" in {}{wait}", call.call)
-            });
-            let age = format_age(state.data_age());
-            return (
-                "✗",
-                Role::Critical,
-                format!(
-                    "The collector (PID {pid}) hangs{call} for {age} and cannot be killed; no second one is started"
-                ),
-            );
-        }
-        SourceLife::Ended { .. } if state.holds_the_collector() => {
-            let text = "The collector stands still, so that the GPU is free for the action [A shows it]";
-            return ("!", Role::Warning, text.into());
-        }
-        SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
-            let next = restarting_in.map_or_else(
-                || "no new one is started [R starts one]".to_string(),
-                |after| format!("a new one starts in {}", format_age(after.saturating_sub(state.waited()))),
-            );
-            return ("✗", Role::Critical, format!("The source ended: {reason}; {next}"));
-        }
-        _ => {}
-    }
-    if let Some(worst) = state.verdicts().first() {
-        let (mark, role) = words::mark(worst.severity);
-        return (mark, role, worst.summary.clone());
-    }
-    if let Mode::Replay(replay) = &state.mode
-        && let Some(damage) = &replay.damage
-    {
-        return ("!", Role::Warning, format!("{} is {damage}", replay.file));
-    }
-    match state.snapshot() {
-        None => ("○", Role::Muted, "waiting for the first reading".into()),
-        Some(_) if state.without_driver() => (
-            "!",
-            Role::Warning,
-            if state.on_driver_page() {
-                "no NVIDIA driver: see below".into()
-            } else {
-                "no NVIDIA driver: 7 Doctor says which layer it is".into()
-            },
-        ),
-        Some(_) if state.failed_check().is_some() => {
-            let text = state.failed_check().map_or_else(String::new, |failed| {
-                let checks = words::counted(failed.count as u64, "check");
-                let first = if failed.count > 1 { ", the first" } else { "" };
-                format!("{DOCTOR}{checks} failed{first}: {}", failed.first)
-            });
-            ("✗", Role::Critical, text)
-        }
-        Some(snapshot) if snapshot.sources.iter().any(|source| source.state != SourceState::Ok) => {
-            let worst = snapshot.sources.iter().find(|source| source.state != SourceState::Ok);
-            let text = worst.map_or_else(String::new, |source| {
-                let reason = if source.reason.is_empty() { "no reason given" } else { &*source.reason };
-                format!("nothing to report, but source {} is {}: {reason}", source.name, source.state.name())
-            });
-            ("!", Role::Warning, text)
-        }
-        Some(snapshot) => {
-            let gpus = snapshot.gpus.len();
-            let count = if gpus == 1 { "1 GPU".into() } else { format!("{gpus} GPUs") };
-            ("✓", Role::Good, format!("all clear: {count}, nothing to report"))
-        }
-    }
-}
-
 /// The keys that work here, or the notice, or the filter that is typed.
 pub(super) fn footer(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(notice) = &state.notice {
@@ -298,22 +207,24 @@ pub(super) fn footer(state: &State, area: Rect, pen: &mut Pen<'_>) {
         x = pen.text(x, area.y, room, &state.processes.filter, Role::Strong);
         x = pen.text(x, area.y, 1, "▏", Role::Accent) + 2;
     }
-    let mut shown: Vec<&keys::Binding> = Vec::new();
-    for binding in keys::active(state).into_iter().flat_map(|context| context.bindings) {
-        // A key that an earlier context took means something else here.
-        let taken = shown.iter().any(|other| other.label == binding.label);
-        if !binding.short.is_empty() && !taken {
-            shown.push(binding);
+    let mut shown: Vec<(String, &'static str)> = Vec::new();
+    for (_, entries) in keys::entries(&keys::active(state)) {
+        // A pair of keys is one entry: ↑↓.
+        for entry in entries.iter().filter(|entry| !entry.binding.short.is_empty()) {
+            match shown.last_mut().filter(|(_, short)| *short == entry.binding.short) {
+                Some((label, _)) => label.push_str(&entry.label),
+                None => shown.push((entry.label.to_string(), entry.binding.short)),
+            }
         }
     }
     // Help and quit are what one looks for: they come first, and stay when the rest has no room.
-    shown.sort_by_key(|binding| !matches!(binding.label, "?" | "q"));
-    for binding in shown {
-        let wide = width(binding.label) + 1 + width(binding.short);
+    shown.sort_by_key(|(label, _)| !matches!(label.as_str(), "?" | "q"));
+    for (label, short) in shown {
+        let wide = width(&label) + 1 + width(short);
         if x + wide > area.right() {
             break;
         }
-        x = pen.text(x, area.y, wide, binding.label, Role::Key) + 1;
-        x = pen.text(x, area.y, wide, binding.short, Role::Muted) + 2;
+        x = pen.text(x, area.y, wide, &label, Role::Key) + 1;
+        x = pen.text(x, area.y, wide, short, Role::Muted) + 2;
     }
 }

@@ -1,6 +1,7 @@
 //! From an event of the terminal to a message.
 
 use super::{chrome, keys, layout, overlays, tabs};
+use crate::app::findings::Concern;
 use crate::app::{Message, Motion, Overlay, State, Tab};
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -51,9 +52,9 @@ fn mouse_message(state: &State, area: Rect, mouse: &MouseEvent) -> Option<Messag
         return chrome::tab_at(layout.tabs, position.x).map(Message::SelectTab);
     }
     if layout.verdict.contains(position) {
-        return match (state.verdicts(), state.failed_check()) {
-            ([], None) => None,
-            ([], Some(_)) => Some(Message::SelectTab(Tab::Doctor)),
+        return match state.concerns().as_slice() {
+            [] => None,
+            [Concern::Check(_)] => Some(Message::SelectTab(Tab::Doctor)),
             _ => Some(Message::ShowFindings),
         };
     }

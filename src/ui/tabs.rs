@@ -10,7 +10,8 @@ mod storage;
 mod topology;
 
 use super::keys::Context;
-use super::widgets::Pen;
+use super::theme::Role;
+use super::widgets::{Pen, width};
 use crate::app::{Message, Motion, State, Tab};
 use ratatui::layout::{Position, Rect};
 
@@ -20,10 +21,26 @@ struct View {
     render: fn(&State, Rect, &mut Pen<'_>),
     /// Its keys.
     keys: &'static Context,
+    /// More keys, of the part of it that is shown.
+    part: fn(&State) -> Option<&'static Context>,
+    /// All that `part` can give.
+    parts: &'static [&'static Context],
     /// What a click means.
     hit: fn(&State, Rect, Position) -> Option<Message>,
     /// What a turn of the wheel means.
     moved: fn(Motion) -> Message,
+}
+
+impl View {
+    /// A tab whose keys are the same in all parts of it.
+    const fn new(
+        render: fn(&State, Rect, &mut Pen<'_>),
+        keys: &'static Context,
+        hit: fn(&State, Rect, Position) -> Option<Message>,
+        moved: fn(Motion) -> Message,
+    ) -> Self {
+        Self { render, keys, part: |_| None, parts: &[], hit, moved }
+    }
 }
 
 const fn view(tab: Tab) -> &'static View {
@@ -43,9 +60,16 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     (view(state.tab).render)(state, area, pen);
 }
 
-/// The keys of a tab.
-pub(super) const fn keys(tab: Tab) -> &'static Context {
-    view(tab).keys
+/// The keys of the tab that is shown, those of the part of it that is shown first.
+pub(super) fn keys(state: &State) -> impl Iterator<Item = &'static Context> {
+    let view = view(state.tab);
+    (view.part)(state).into_iter().chain([view.keys])
+}
+
+/// All keys of a tab.
+pub(super) fn all_keys(tab: Tab) -> impl Iterator<Item = &'static Context> {
+    let view = view(tab);
+    [view.keys].into_iter().chain(view.parts.iter().copied())
 }
 
 /// What a click means in the tab that is shown.
@@ -71,6 +95,24 @@ pub(super) fn first_row(selected: usize, count: usize, room: usize) -> usize {
         first += step;
     }
     first.min(count - room)
+}
+
+/// Says at the right end of `line` how many of `count` rows the screen does not hold, of which `shown` from `first` on
+/// stand on it; gives what is left of the line.
+pub(super) fn tell_hidden(line: Rect, first: usize, shown: usize, count: usize, pen: &mut Pen<'_>) -> Rect {
+    let below = count.saturating_sub(first + shown);
+    let text = match (first, below) {
+        (0, 0) => return line,
+        (0, below) => format!(" ↓ {below} more"),
+        (above, 0) => format!(" ↑ {above} more"),
+        (above, below) => format!(" ↑ {above} ↓ {below} more"),
+    };
+    if line.height == 0 {
+        return line;
+    }
+    let columns = width(&text).min(line.width);
+    pen.text(line.right() - columns, line.y, columns, &text, Role::Key);
+    Rect { width: line.width - columns, ..line }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::theme::Role;
 use crate::analysis::Severity;
 use crate::analysis::clock_events::{self, ClockEventReason};
+use crate::app::doctor::Failed;
 use crate::model::{Absence, Gpu, GpuState, ModelAccess, ModelLoad, Reading, nvml_code};
 use crate::units::{Bytes, format_age};
 use std::fmt::Display;
@@ -161,6 +162,12 @@ pub(super) fn used_of(used: Bytes, total: Bytes) -> String {
 /// How many of something: `1 replay`, `2 replays`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What the doctor found, in a sentence.
+pub(super) fn failed_checks(failed: &Failed) -> String {
+    let first = if failed.count > 1 { ", the first" } else { "" };
+    format!("doctor: {} failed{first}: {}", counted(failed.count as u64, "check"), failed.first)
 }
 
 /// A duration as people say it: `1h 05m`, `3d 4h`.

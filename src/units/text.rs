@@ -6,10 +6,12 @@ use std::borrow::Cow;
 const IN_ITS_PLACE: char = '·';
 
 /// Control characters steer a terminal (they clear it, or set the clipboard); those of the bidirectional algorithm
-/// (Unicode Standard Annex 9, "Directional Formatting Characters") make a line read otherwise than it is.
-fn steers(character: char) -> bool {
+/// (Unicode Standard Annex 9, "Directional Formatting Characters") make a line read otherwise than it is; and two more
+/// end a line.
+#[must_use]
+pub fn steers(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 /// One line of text from outside, as a terminal may have it: what would steer it is shown as `·`, line ends too.

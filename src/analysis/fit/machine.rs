@@ -99,8 +99,9 @@ impl Machine {
 /// The MIG instances in place of a GPU that is divided into them: no process can use the whole of it. `None` for one
 /// that is not.
 fn divided(gpu: &Gpu) -> Option<Vec<FitGpu>> {
-    let on = gpu.state == GpuState::Ok && read::health(gpu, |health| &health.mig) == Ok(true);
-    if !on {
+    let on = read::health(gpu, |health| &health.mig) == Ok(true)
+        || gpu.mig.as_ref().is_some_and(|group| group.value.as_ref().is_ok_and(|all| !all.is_empty()));
+    if gpu.state != GpuState::Ok || !on {
         return None;
     }
     let of = |instance: Option<String>, free: Reading<Bytes>, total: Reading<Bytes>| FitGpu {

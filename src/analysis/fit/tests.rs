@@ -132,6 +132,29 @@ fn a_set_within_nvlink_is_taken_before_one_across() {
 }
 
 #[test]
+fn an_instance_takes_a_model_alone_and_never_beside_a_gpu() {
+    let mut machine = Machine::assumed(&[Bytes(90 << 30); 4]);
+    machine.gpus[0].instance = Some("1 (3g.40gb)".into());
+    machine.gpus[0].free = Ok(Bytes(40 << 30));
+    machine.gpus[1].index = 0;
+    machine.gpus[1].instance = Some("2 (1g.10gb)".into());
+    machine.gpus[1].free = Ok(Bytes(10 << 30));
+    machine.linked = vec![vec![2, 3]];
+    let fit = judge(&lookup("llama-3.1-70b@fp16").unwrap().1, request(8_192), &machine);
+    let Outcome::Fits { candidate, .. } = &fit.outcome else { panic!("{:?}", fit.outcome) };
+    assert_eq!((candidate.gpus.as_slice(), candidate.linked), ([2, 3].as_slice(), true));
+    for candidate in &fit.candidates {
+        assert!(candidate.gpus.len() == 1 || !candidate.gpus.contains(&0), "{candidate:?}");
+    }
+    let instances: Vec<_> = fit.candidates.iter().filter_map(|each| each.instance.as_deref()).collect();
+    assert_eq!(instances, ["1 (3g.40gb)", "2 (1g.10gb)"]);
+    machine.keep(&[0]);
+    let fit = judge(&lookup("llama-3.1-8b").unwrap().1, request(8_192), &machine);
+    let Outcome::Fits { candidate, .. } = &fit.outcome else { panic!("{:?}", fit.outcome) };
+    assert_eq!((candidate.free, candidate.instance.as_deref()), (Bytes(40 << 30), Some("1 (3g.40gb)")));
+}
+
+#[test]
 fn what_is_not_known_is_said_and_no_verdict() {
     let shape =
         ModelShape { kv: Err(Absence::failed(0, "jamba: not computed")), ..lookup("mistral-7b").unwrap().1 };

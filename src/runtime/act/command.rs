@@ -47,7 +47,7 @@ pub(in crate::runtime) fn run(
         (Some(_), Some(_)) => bail!(Usage("--plan stands for itself: the plan says what to do".into())),
         (None, None) => bail!(Usage("say what to do: kgtop act --help lists the actions".into())),
         (None, Some(action)) => {
-            let maker = Maker { wanted: &screen.gpu, arguments, action, place: &place, clock };
+            let maker = Maker { wanted: &screen.gpus.gpu, arguments, action, place: &place, clock };
             act(global, &config, &maker)
         }
     }

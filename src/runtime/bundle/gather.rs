@@ -96,6 +96,7 @@ pub(in crate::runtime) async fn of_this_machine(
     wanted: Wanted,
     clock: Clock,
 ) -> Result<()> {
+    wanted.check()?;
     let mut gather = Gather::new(Mode::Live, settings, wanted, clock);
     let mut feed = feed::collector(arguments, clock);
     let _full = feed.commands.try_send(Command::Demand(Demand::all()));
@@ -139,6 +140,7 @@ pub(in crate::runtime) fn of_recording(
     wanted: Wanted,
     clock: Clock,
 ) -> Result<ExitCode> {
+    wanted.check()?;
     let name = file.display().to_string();
     // The name alone: a path may tell of users.
     let shown = file.file_name().unwrap_or_default().to_string_lossy();

@@ -1,6 +1,6 @@
 //! Writing a file that was not there before, whole or not at all.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -48,18 +48,25 @@ pub(super) fn directory() -> Result<PathBuf, SaveError> {
     Ok(directory)
 }
 
+/// Whether a new file can be made there, before anybody waits for what is to go into it. Nothing is left behind.
+pub(super) fn check(path: &Path) -> Result<(), SaveError> {
+    drop(create(path)?);
+    std::fs::remove_file(path).map_err(|error| SaveError::Write { path: path.to_owned(), error })
+}
+
+fn create(path: &Path) -> Result<File, SaveError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SaveError::Exists(path.to_owned())),
+        other => other.map_err(|error| SaveError::Write { path: path.to_owned(), error }),
+    }
+}
+
 /// Writes a new file for its owner alone. What could not be written in full is removed again.
 pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    let failed = |error| SaveError::Write { path: path.to_owned(), error };
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(SaveError::Exists(path.to_owned()));
-        }
-        other => other.map_err(failed)?,
-    };
+    let mut file = create(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.map_err(|error| {
         let _gone = std::fs::remove_file(path);
-        failed(error)
+        SaveError::Write { path: path.to_owned(), error }
     })
 }

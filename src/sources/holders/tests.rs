@@ -41,6 +41,19 @@ fn pids(found: &Found) -> Vec<u32> {
 }
 
 #[test]
+fn the_name_of_a_holder_does_not_steer_the_terminal_of_root() {
+    let (directory, root) = devices();
+    let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
+    let program = directory.path().join("s\u{1b}[2J");
+    std::fs::copy("/bin/sleep", &program).unwrap();
+    let file = File::open(directory.path().join("dev/nvidia0")).unwrap();
+    let holder = Process(Command::new(&program).arg("600").stdin(file).spawn().unwrap());
+    let found = look(&Root::Live, &files);
+    let found = found.holders.iter().find(|found| found.pid == holder.0.id()).unwrap();
+    assert_eq!(found.name, "s·[2J");
+}
+
+#[test]
 fn real_processes_are_found_by_the_file_and_not_by_its_name() {
     let (directory, root) = devices();
     let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();

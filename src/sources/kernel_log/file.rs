@@ -39,6 +39,8 @@ pub struct Skipped {
     pub not_utf8: u64,
     /// Why reading ended before the end.
     pub broken: Option<String>,
+    /// There were lines, and not one of them had the stamp of a kernel log or a message that is known.
+    pub no_log: bool,
 }
 
 impl Skipped {
@@ -46,6 +48,9 @@ impl Skipped {
     #[must_use]
     pub fn text(&self) -> Option<String> {
         let mut parts = Vec::new();
+        if self.no_log {
+            parts.push("no line of it is one of a kernel log".to_owned());
+        }
         if self.long_lines > 0 {
             parts.push(format!("{} lines over {} KiB were cut", self.long_lines, LINE_AT_MOST >> 10));
         }
@@ -88,6 +93,7 @@ fn lines(mut reader: impl BufRead, how: &Saved, each: &mut dyn FnMut(RawEvent)) 
     let mut skipped = Skipped::default();
     let calendar = Calendar { zone: how.zone.clone(), now: how.now };
     let mut line = Vec::with_capacity(1 << 10);
+    let mut known = false;
     loop {
         line.clear();
         let read = (&mut reader).take(LINE_AT_MOST).read_until(b'\n', &mut line);
@@ -104,14 +110,25 @@ fn lines(mut reader: impl BufRead, how: &Saved, each: &mut dyn FnMut(RawEvent)) 
                 skipped.broken = Some(error.to_string());
             }
         }
+        known = known || has_stamp(&line);
         if let Some(event) = event(&line, how, &calendar) {
+            known = true;
             skipped.not_utf8 += u64::from(event.text.contains(char::REPLACEMENT_CHARACTER));
             each(event);
         }
+        skipped.no_log = !known;
         if skipped.broken.is_some() {
             return skipped;
         }
     }
+}
+
+/// Whether a line begins as those of dmesg, of the journal and of syslog do.
+fn has_stamp(line: &[u8]) -> bool {
+    let split = split(line);
+    // `<p>` of a web page is no priority.
+    let priority = split.priority.is_some_and(|number| number.iter().all(u8::is_ascii_digit));
+    split.mono.is_some() || split.wall.is_some() || split.micros.is_some() || priority
 }
 
 /// The event of a line, if it may be one.

@@ -1,6 +1,7 @@
 //! The `config.json` beside a model's weights, as transformers writes it.
 
 use super::HeaderError;
+use super::config_keys;
 use super::plain::{failed, plain};
 use crate::model::{Geometry, KvCache, Reading};
 use serde_json::{Map, Value};
@@ -55,8 +56,7 @@ pub struct ModelConfig {
 /// It is no JSON object.
 pub fn read_config(text: &[u8]) -> Result<ModelConfig, HeaderError> {
     let invalid = |message: String| HeaderError::Invalid { format: "config.json", message };
-    let outer: Map<String, Value> =
-        serde_json::from_slice(text).map_err(|error| invalid(error.to_string()))?;
+    let outer = config_keys::read(text).map_err(|error| invalid(plain(&error.to_string())))?;
     // Models that see keep the numbers of their language part in an object of its own.
     let inner = ["text_config", "llm_config", "language_config"]
         .iter()

@@ -7,6 +7,7 @@
 mod names;
 mod shape;
 
+use crate::units::steers;
 use names::{names_hash, names_secret};
 use shape::looks_secret;
 use std::sync::Arc;
@@ -96,12 +97,7 @@ pub(super) fn environment(bytes: &[u8]) -> Vec<(Arc<str>, Arc<str>)> {
 
 /// Text without control characters and without those that reorder a line, at most `limit` characters of it.
 pub(super) fn printable(text: &str, limit: usize) -> String {
-    let harmless = |character: char| match character {
-        // Bidirectional overrides and isolates, line and paragraph separators.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => ' ',
-        other if other.is_control() => ' ',
-        other => other,
-    };
+    let harmless = |character: char| if steers(character) { ' ' } else { character };
     let mut cut: String = text.chars().take(limit).map(harmless).collect();
     if text.chars().nth(limit).is_some() {
         cut.push('…');

@@ -1,9 +1,10 @@
 //! The keys of actions. Where nothing can be acted on, none of them is there.
 
-use super::table::scroll;
-use super::{Binding, Context, bind, ch, ctrl, key};
+use super::table::{SCROLL, scroll};
+use super::{Binding, Context, bind, ch, ctrl, key, list};
 use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
+use crate::ui::overlays::confirmable;
 use crossterm::event::KeyCode;
 
 /// All contexts, in the order of the help.
@@ -16,9 +17,9 @@ pub(super) fn active(state: &State, overlay: &Overlay) -> Vec<&'static Context> 
     match overlay {
         Overlay::Actions(_) => contexts.push(&LIST),
         Overlay::Ask(_) => contexts.push(&VALUE),
-        Overlay::Plan(view) if view.is_typed() => contexts.push(&TYPED),
+        Overlay::Plan(view) if view.is_typed() && confirmable(state) => contexts.push(&TYPED),
         Overlay::Plan(view) => {
-            if view.weight().is_some() {
+            if view.weight().is_some() && confirmable(state) {
                 contexts.push(&YES);
             }
             if view.plan.as_ref().is_some_and(crate::actions::Plan::needs_only_root) {
@@ -57,7 +58,7 @@ macro_rules! send {
 
 pub(super) static OPEN: Context = Context {
     name: "Actions, on the tabs of GPUs and processes",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [ch('a')],
@@ -75,91 +76,62 @@ pub(super) static OPEN: Context = Context {
             Intent::Undo
         ),
         bind!(Message::Actions, [ch('A')], "A", "", "how the last action went", Intent::ShowRun),
-    ],
+    ]],
 };
 
 static LIST: Context = Context {
     name: "In the list of actions",
     bindings: &[
-        bind!(
+        &[bind!(
             Message::Actions,
             [key(KeyCode::Enter)],
             "Enter",
             "choose",
             "take the selected entry",
             Intent::Choose
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Down), ch('j')],
-            "↑↓",
-            "select",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Actions, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
+        )],
+        &list!(Message::Actions, Intent::Move, "select", "to the first (also g)", "to the last (also G)"),
+        &[send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay)],
     ],
 };
+
+/// What scrolls where letters are text.
+static ARROWS: [Binding; 4] = [
+    send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
+    send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
+    send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
+    send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
+];
 
 static VALUE: Context = Context {
     name: "While a value is typed",
     bindings: &[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "plan it",
-            "show the plan; nothing is sent yet",
-            Intent::Accept
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Backspace)],
-            "Backspace",
-            "",
-            "remove a character",
-            Intent::Backspace
-        ),
-        send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "plan it",
+                "show the plan; nothing is sent yet",
+                Intent::Accept
+            ),
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Backspace)],
+                "Backspace",
+                "",
+                "remove a character",
+                Intent::Backspace
+            ),
+            send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
+        ],
+        &ARROWS,
     ],
 };
 
 static YES: Context = Context {
     name: "On a plan that can be confirmed",
-    bindings: &[
+    bindings: &[&[
         bind!(
             Message::Actions,
             [ch('y')],
@@ -169,96 +141,89 @@ static YES: Context = Context {
             Intent::Yes
         ),
         bind!(Message::Actions, [ch('n')], "n", "no", "no: close it, nothing is sent", Intent::No),
-    ],
+    ]],
 };
 
 static SUDO: Context = Context {
     name: "On a plan that only root may carry out",
-    bindings: &[bind!(
+    bindings: &[&[bind!(
         Message::Actions,
         [ch('s')],
         "s",
         "sudo",
         "through sudo, on the terminal: planned and confirmed again there",
         Intent::Sudo
-    )],
+    )]],
 };
 
 static PLAN: Context = Context {
     name: "On a plan",
     bindings: &[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "",
-            "after a yes: go on; without one: close it",
-            Intent::Accept
-        ),
-        send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
-        bind!(Message::Actions, [ch('c')], "c", "copy", "copy the command", Intent::Copy),
-        send!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down), ch('j')], "↓", "scroll", "down (also j)", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
-        send!([key(KeyCode::Home), ch('g')], "Home", "", "to the top (also g)", scroll(Motion::First)),
-        send!([key(KeyCode::End), ch('G')], "End", "", "to the end (also G)", scroll(Motion::Last)),
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "",
+                "after a yes: go on; without one: close it",
+                Intent::Accept
+            ),
+            send!([key(KeyCode::Esc), ch('q')], "Esc", "close", "close it (also q)", Message::CloseOverlay),
+            bind!(Message::Actions, [ch('c')], "c", "copy", "copy the command", Intent::Copy),
+        ],
+        &SCROLL,
     ],
 };
 
 static TYPED: Context = Context {
     name: "On a plan that is confirmed by typing its target",
     bindings: &[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "go on",
-            "go on, if what was typed is the target",
-            Intent::Accept
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Backspace)],
-            "Backspace",
-            "",
-            "remove a character",
-            Intent::Backspace
-        ),
-        send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
-        send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "go on",
+                "go on, if what was typed is the target",
+                Intent::Accept
+            ),
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Backspace)],
+                "Backspace",
+                "",
+                "remove a character",
+                Intent::Backspace
+            ),
+            send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
+        ],
+        &ARROWS,
     ],
 };
 
 static UNDO: Context = Context {
     name: "When an action has ended",
-    bindings: &[bind!(Message::Actions, [ch('u')], "u", "undo", "plan to take it back", Intent::Undo)],
+    bindings: &[&[bind!(Message::Actions, [ch('u')], "u", "undo", "plan to take it back", Intent::Undo)]],
 };
 
 static RUN: Context = Context {
     name: "While an action runs",
     bindings: &[
-        send!(
+        &[send!(
             [key(KeyCode::Esc), key(KeyCode::Enter), ch('q')],
             "Esc",
             "close",
             "close the window; what runs goes on (also q, Enter)",
             Message::CloseOverlay
-        ),
-        send!([key(KeyCode::Up), ch('k')], "↑", "", "up (also k)", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down), ch('j')], "↓", "scroll", "down (also j)", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
+        )],
+        &SCROLL,
     ],
 };
 
 static LEAVE: Context = Context {
     name: "In every window of an action",
-    bindings: &[
+    bindings: &[&[
         send!([ctrl('c')], "Ctrl-C", "", "quit; what runs goes on", Message::Quit),
         send!([ctrl('z')], "Ctrl-Z", "", "suspend", Message::Suspend),
-    ],
+    ]],
 };

@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 
 pub(super) static GLOBAL: Context = Context {
     name: "Everywhere",
-    bindings: &[
+    bindings: &[&[
         Binding {
             keys: &[ch('?')],
             label: "?",
@@ -84,12 +84,12 @@ pub(super) static GLOBAL: Context = Context {
             help: "suspend; fg comes back",
             message: || Message::Suspend,
         },
-    ],
+    ]],
 };
 
 pub(super) static REPLAY: Context = Context {
     name: "Replay",
-    bindings: &[
+    bindings: &[&[
         Binding {
             keys: &[ch(' ')],
             label: "Space",
@@ -153,18 +153,18 @@ pub(super) static REPLAY: Context = Context {
             help: "slower",
             message: || Message::Slower,
         },
-    ],
+    ]],
 };
 
 pub(super) static NO_DRIVER: Context = Context {
     name: "Without a driver",
-    bindings: &[Binding {
+    bindings: &[&[Binding {
         keys: &[ch('d')],
         label: "d",
         short: "demo",
         help: "show the demo",
         message: || Message::StartDemo,
-    }],
+    }]],
 };
 
 /// `first` and `last` are filled in by the input, which knows how long the text is.
@@ -175,7 +175,7 @@ pub(super) const fn scroll(motion: Motion) -> Message {
 /// Ahead of [`OVERLAY`], while a finding stands.
 pub(super) static FINDINGS: Context = Context {
     name: "Among the findings",
-    bindings: &[
+    bindings: &[&[
         Binding {
             keys: &[key(KeyCode::Enter)],
             label: "Enter",
@@ -204,75 +204,88 @@ pub(super) static FINDINGS: Context = Context {
             help: "a page down (also Space)",
             message: || scroll(Motion::PageDown),
         },
-    ],
+    ]],
 };
+
+/// Moving in the text of a window.
+pub(super) static SCROLL: [Binding; 6] = [
+    Binding {
+        keys: &[key(KeyCode::Up), ch('k')],
+        label: "↑",
+        short: "",
+        help: "up (also k)",
+        message: || scroll(Motion::Previous),
+    },
+    Binding {
+        keys: &[key(KeyCode::Down), ch('j')],
+        label: "↓",
+        short: "scroll",
+        help: "down (also j)",
+        message: || scroll(Motion::Next),
+    },
+    Binding {
+        keys: &[key(KeyCode::PageUp)],
+        label: "PgUp",
+        short: "",
+        help: "a page up",
+        message: || scroll(Motion::PageUp),
+    },
+    Binding {
+        keys: &[key(KeyCode::PageDown), ch(' ')],
+        label: "PgDn",
+        short: "",
+        help: "a page down (also Space)",
+        message: || scroll(Motion::PageDown),
+    },
+    Binding {
+        keys: &[key(KeyCode::Home), ch('g')],
+        label: "Home",
+        short: "",
+        help: "to the top (also g)",
+        message: || scroll(Motion::First),
+    },
+    Binding {
+        keys: &[key(KeyCode::End), ch('G')],
+        label: "End",
+        short: "",
+        help: "to the end (also G)",
+        message: || scroll(Motion::Last),
+    },
+];
 
 pub(super) static OVERLAY: Context = Context {
     name: "In a window like this one",
     bindings: &[
-        Binding {
+        &[Binding {
             keys: &[key(KeyCode::Esc), key(KeyCode::Enter), ch('q')],
             label: "Esc",
             short: "close",
             help: "close it (also q, Enter)",
             message: || Message::CloseOverlay,
-        },
-        Binding {
-            keys: &[key(KeyCode::Up), ch('k')],
-            label: "↑",
-            short: "",
-            help: "up (also k)",
-            message: || scroll(Motion::Previous),
-        },
-        Binding {
-            keys: &[key(KeyCode::Down), ch('j')],
-            label: "↓",
-            short: "scroll",
-            help: "down (also j)",
-            message: || scroll(Motion::Next),
-        },
-        Binding {
-            keys: &[key(KeyCode::PageUp)],
-            label: "PgUp",
-            short: "",
-            help: "a page up",
-            message: || scroll(Motion::PageUp),
-        },
-        Binding {
-            keys: &[key(KeyCode::PageDown), ch(' ')],
-            label: "PgDn",
-            short: "",
-            help: "a page down (also Space)",
-            message: || scroll(Motion::PageDown),
-        },
-        Binding {
-            keys: &[key(KeyCode::Home), ch('g')],
-            label: "Home",
-            short: "",
-            help: "to the top (also g)",
-            message: || scroll(Motion::First),
-        },
-        Binding {
-            keys: &[key(KeyCode::End), ch('G')],
-            label: "End",
-            short: "",
-            help: "to the end (also G)",
-            message: || scroll(Motion::Last),
-        },
-        Binding { keys: &[ctrl('c')], label: "Ctrl-C", short: "", help: "quit", message: || Message::Quit },
-        Binding {
-            keys: &[ctrl('z')],
-            label: "Ctrl-Z",
-            short: "",
-            help: "suspend",
-            message: || Message::Suspend,
-        },
+        }],
+        &SCROLL,
+        &[
+            Binding {
+                keys: &[ctrl('c')],
+                label: "Ctrl-C",
+                short: "",
+                help: "quit",
+                message: || Message::Quit,
+            },
+            Binding {
+                keys: &[ctrl('z')],
+                label: "Ctrl-Z",
+                short: "",
+                help: "suspend",
+                message: || Message::Suspend,
+            },
+        ],
     ],
 };
 
 pub(super) static FILTER: Context = Context {
     name: "While a filter is typed",
-    bindings: &[
+    bindings: &[&[
         Binding {
             keys: &[key(KeyCode::Enter)],
             label: "Enter",
@@ -302,5 +315,5 @@ pub(super) static FILTER: Context = Context {
             help: "suspend",
             message: || Message::Suspend,
         },
-    ],
+    ]],
 };

@@ -6,6 +6,7 @@ use crate::app::{State, Tab};
 use crate::model::{Snapshot, SourceState};
 use crate::ui::theme::Role;
 use crate::ui::words;
+use crate::units::format_age;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -39,6 +40,17 @@ fn finding(snapshot: &Snapshot, verdict: &Verdict, is_selected: bool, columns: u
     lines
 }
 
+/// What stands below the findings and cannot be selected.
+fn beside(lines: &mut Vec<Line>, text: &str, (mark, role): (&'static str, Role), columns: u16) {
+    if !lines.is_empty() {
+        lines.push(Vec::new());
+    }
+    let mut mark = format!("  {mark} ");
+    for part in wrapped(text, columns.saturating_sub(4)) {
+        lines.push(vec![(std::mem::replace(&mut mark, "    ".into()), role), (part, role)]);
+    }
+}
+
 /// The lines of the finding of that place, among those of [`lines`].
 pub(super) fn place(state: &State, place: usize, columns: u16) -> Range<usize> {
     let Some(snapshot) = state.snapshot() else { return 0..0 };
@@ -58,15 +70,27 @@ pub(super) fn lines(state: &State, columns: u16) -> Vec<Line> {
         return vec![vec![("waiting for the first reading".into(), Role::Muted)]];
     };
     let mut lines = Vec::new();
-    if state.verdicts().is_empty() {
-        lines.push(vec![("✓ nothing to report".into(), Role::Good)]);
-    }
     let selected = state.selected_finding();
     for (place, verdict) in state.verdicts().iter().enumerate() {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }
         lines.extend(finding(snapshot, verdict, place == selected, columns));
+    }
+    if state.is_late() {
+        let text = format!("no reading for {}: what stands here is old", format_age(state.data_age()));
+        beside(&mut lines, &text, ("!", Role::Warning), columns);
+    }
+    if let Some(failed) = state.failed_check() {
+        beside(&mut lines, &words::failed_checks(failed), ("✗", Role::Critical), columns);
+        let tab = format!("{} {}", Tab::Doctor.number(), Tab::Doctor.title());
+        lines.extend(labelled("  shown in", &tab, Role::Text, columns));
+    }
+    if lines.is_empty() {
+        let troubled = state.concerns().len();
+        let (mark, role) = if troubled == 0 { ("✓", Role::Good) } else { ("!", Role::Warning) };
+        let but = if troubled == 0 { "" } else { ", but not every source works" };
+        lines.push(vec![(format!("{mark} nothing to report{but}"), role)]);
     }
     lines.push(Vec::new());
     lines.push(vec![("Sources".into(), Role::Title)]);

@@ -1,11 +1,11 @@
 //! Tab 7: the layers from the bus to the container. A line per check; of the selected one, what was read, what a user
 //! sees, and the commands that repair it.
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::doctor::{Examined, Outcome, Tally};
 use crate::app::doctor::Intent;
-use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::app::{Message, State};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
@@ -13,77 +13,38 @@ use crate::ui::words;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Doctor(Intent::Move(motion)) };
+pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Doctor(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Doctor",
     bindings: &[
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Doctor, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Doctor,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "in full",
-            "everything about the check, with its evidence",
-            Intent::ShowDetail
-        ),
-        bind!(
-            Message::Doctor,
-            [ch('o')],
-            "o",
-            "order",
-            "the worst first, or from the bottom layer up",
-            Intent::NextOrder
-        ),
-        bind!(
-            Message::Doctor,
-            [ch('y')],
-            "y",
-            "copy commands",
-            "copy the commands that repair it",
-            Intent::CopyCommands
-        ),
+        &keys::list!(Message::Doctor, Intent::Move, "", "to the first (also g)", "to the last (also G)"),
+        &[
+            bind!(
+                Message::Doctor,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "in full",
+                "everything about the check, with its evidence",
+                Intent::ShowDetail
+            ),
+            bind!(
+                Message::Doctor,
+                [ch('o')],
+                "o",
+                "order",
+                "the worst first, or from the bottom layer up",
+                Intent::NextOrder
+            ),
+            bind!(
+                Message::Doctor,
+                [ch('y')],
+                "y",
+                "copy commands",
+                "copy the commands that repair it",
+                Intent::CopyCommands
+            ),
+        ],
     ],
 };
 
@@ -131,7 +92,6 @@ const fn mark(outcome: Outcome) -> (&'static str, Role) {
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let parts = parts(area);
     let examined = &state.doctor.examined;
-    summary(state, parts.summary, pen);
     let selected = state.selected_check();
     let first = first_row(selected, examined.len(), usize::from(parts.rows.height));
     let lines = parts.rows.top()..parts.rows.bottom();
@@ -145,6 +105,12 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(one) = examined.get(selected) {
         detail(one, parts.detail, pen);
     }
+    let is_below = parts.detail.height > 0 && parts.detail.y > parts.rows.y;
+    let line = if is_below { parts.detail } else { parts.summary };
+    let line = Rect { height: line.height.min(1), ..line };
+    let left = tell_hidden(line, first, usize::from(parts.rows.height), examined.len(), pen);
+    let room = if is_below { parts.summary.width } else { left.width };
+    summary(state, Rect { width: room, ..parts.summary }, pen);
 }
 
 /// How many checks came to what, and how old the evidence is.
@@ -168,6 +134,9 @@ fn summary(state: &State, area: Rect, pen: &mut Pen<'_>) {
         // What is wrong stands there only when something is.
         if count > 0 {
             let text = format!("{mark} {count} {word}");
+            if x + width(&text) > area.right() {
+                break;
+            }
             x = pen.text(x, area.y, area.right().saturating_sub(x), &text, role).saturating_add(2);
         }
     }

@@ -1,12 +1,12 @@
 //! Tab 5: what the kernel and the driver reported, decoded.
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::events::Incident;
 use crate::analysis::xid;
 use crate::app::events::{Filter, Intent};
-use crate::app::{Message, Motion, State};
+use crate::app::{Message, State};
 use crate::model::SourceState;
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::Pen;
@@ -14,69 +14,30 @@ use crate::ui::words;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Events(Intent::Move(motion)) };
+pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Events(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Events",
     bindings: &[
-        bind!(
-            Message::Events,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Events,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Events, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Events,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Events,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the newest (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Events,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the oldest (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Events,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "raw lines",
-            "everything about it, as logged",
-            Intent::ShowRaw
-        ),
-        bind!(
-            Message::Events,
-            [ch('F')],
-            "F",
-            "filter",
-            "all, warnings and worse, critical, of the selected GPU",
-            Intent::NextFilter
-        ),
+        &keys::list!(Message::Events, Intent::Move, "", "to the newest (also g)", "to the oldest (also G)"),
+        &[
+            bind!(
+                Message::Events,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "raw lines",
+                "everything about it, as logged",
+                Intent::ShowRaw
+            ),
+            bind!(
+                Message::Events,
+                [ch('F')],
+                "F",
+                "filter",
+                "all, warnings and worse, critical, of the selected GPU",
+                Intent::NextFilter
+            ),
+        ],
     ],
 };
 
@@ -123,6 +84,7 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         pen.text(x + TIME + GPU, y, area.width.saturating_sub(2 + TIME + GPU), "event", Role::Muted);
     }
     let first = first_row(selected, shown.len(), usize::from(parts.rows.height));
+    tell_hidden(parts.headings, first, usize::from(parts.rows.height), shown.len(), pen);
     let lines = parts.rows.top()..parts.rows.bottom();
     for (y, (place, incident)) in lines.zip(shown.iter().enumerate().skip(first)) {
         row(state, incident, Rect { y, height: 1, ..area }, pen);

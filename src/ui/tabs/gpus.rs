@@ -4,85 +4,55 @@ pub(super) mod detail;
 mod facts;
 mod overview;
 
-use super::View;
+use super::{View, tell_hidden};
 use crate::app::gpus::Intent;
-use crate::app::{Message, Motion, State};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::app::{Message, State};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::widgets::Pen;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Gpus(Intent::Move(motion)) };
+pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Gpus(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "GPUs",
     bindings: &[
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "previous GPU (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Down), ch('j')],
-            "↑↓",
-            "GPU",
-            "next GPU (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
-            "Home",
-            "",
-            "first GPU (also g, PgUp)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
-            "End",
-            "",
-            "last GPU (also G, PgDn)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Gpus,
-            [ch('w'), ch('l'), key(KeyCode::Right)],
-            "w",
-            "window",
-            "charts over 1, 5, 15 or 60 min, longer (also l, →)",
-            Intent::NextWindow
-        ),
-        bind!(
-            Message::Gpus,
-            [ch('W'), ch('h'), key(KeyCode::Left)],
-            "W",
-            "",
-            "the same, shorter (also h, ←)",
-            Intent::PreviousWindow
-        ),
-        bind!(
-            Message::Gpus,
-            [ch('i')],
-            "i",
-            "details",
-            "all that is read of this GPU, or why it is not",
-            Intent::ShowDetails
-        ),
-        bind!(
-            Message::Gpus,
-            [key(KeyCode::Enter), ch('p')],
-            "Enter",
-            "its processes",
-            "the processes of this GPU (also p)",
-            Intent::ShowProcesses
-        ),
-        bind!(Message::Gpus, [ch('y')], "y", "", "copy its UUID", Intent::CopyUuid),
+        &keys::few!(Message::Gpus, Intent::Move, "GPU"),
+        &[
+            bind!(
+                Message::Gpus,
+                [ch('w'), ch('l'), key(KeyCode::Right)],
+                "w",
+                "window",
+                "charts over 1, 5, 15 or 60 min, longer (also l, →)",
+                Intent::NextWindow
+            ),
+            bind!(
+                Message::Gpus,
+                [ch('W'), ch('h'), key(KeyCode::Left)],
+                "W",
+                "",
+                "the same, shorter (also h, ←)",
+                Intent::PreviousWindow
+            ),
+            bind!(
+                Message::Gpus,
+                [ch('i')],
+                "i",
+                "details",
+                "all that is read of this GPU, or why it is not",
+                Intent::ShowDetails
+            ),
+            bind!(
+                Message::Gpus,
+                [key(KeyCode::Enter), ch('p')],
+                "Enter",
+                "its processes",
+                "the processes of this GPU (also p)",
+                Intent::ShowProcesses
+            ),
+            bind!(Message::Gpus, [ch('y')], "y", "", "copy its UUID", Intent::CopyUuid),
+        ],
     ],
 };
 
@@ -111,6 +81,10 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(area) = bottom {
         detail::render(state, area, pen);
     }
+    // On the line between the two, or over the headings, whose values have their units anyway.
+    let line = Rect { height: 1, ..bottom.unwrap_or(top) };
+    let (first, shown) = overview::seen(state, top, area);
+    tell_hidden(line, first, shown, state.gpus_shown().count(), pen);
 }
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {

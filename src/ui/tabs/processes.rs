@@ -3,11 +3,11 @@
 mod cells;
 
 use super::past::why_no_gpu;
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::app::processes::{Intent, RowKind, SortKey};
-use crate::app::{Message, Motion, State};
+use crate::app::{Message, State};
 use crate::model::{GpuState, Snapshot, known};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
@@ -17,88 +17,57 @@ use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Processes(Intent::Move(motion)) };
+    View::new(render, &KEYS, hit, |motion| Message::Processes(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Processes",
     bindings: &[
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(Message::Processes, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-        bind!(
-            Message::Processes,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "details",
-            "everything about it",
-            Intent::ShowDetails
-        ),
-        bind!(
-            Message::Processes,
-            [ch('/')],
-            "/",
-            "filter",
-            "filter by words: user, command, container, gpu:0",
-            Intent::EditFilter
-        ),
-        bind!(Message::Processes, [key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
-        bind!(
-            Message::Processes,
-            [ch('s'), ch('l'), key(KeyCode::Right)],
-            "s",
-            "sort",
-            "sort by the next column (also l, →)",
-            Intent::SortNext
-        ),
-        bind!(
-            Message::Processes,
-            [ch('S'), ch('h'), key(KeyCode::Left)],
-            "S",
-            "",
-            "sort by the column before (also h, ←)",
-            Intent::SortPrevious
-        ),
-        bind!(Message::Processes, [ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
-        bind!(Message::Processes, [ch('t')], "t", "tree", "under their parents, or not", Intent::ToggleTree),
-        bind!(Message::Processes, [ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
+        &keys::list!(Message::Processes, Intent::Move, "", "to the first (also g)", "to the last (also G)"),
+        &[
+            bind!(
+                Message::Processes,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "details",
+                "everything about it",
+                Intent::ShowDetails
+            ),
+            bind!(
+                Message::Processes,
+                [ch('/')],
+                "/",
+                "filter",
+                "filter by words: user, command, container, gpu:0",
+                Intent::EditFilter
+            ),
+            bind!(Message::Processes, [key(KeyCode::Esc)], "Esc", "", "drop the filter", Intent::ClearFilter),
+            bind!(
+                Message::Processes,
+                [ch('s'), ch('l'), key(KeyCode::Right)],
+                "s",
+                "sort",
+                "sort by the next column (also l, →)",
+                Intent::SortNext
+            ),
+            bind!(
+                Message::Processes,
+                [ch('S'), ch('h'), key(KeyCode::Left)],
+                "S",
+                "",
+                "sort by the column before (also h, ←)",
+                Intent::SortPrevious
+            ),
+            bind!(Message::Processes, [ch('r')], "r", "reverse", "turn the order around", Intent::Reverse),
+            bind!(
+                Message::Processes,
+                [ch('t')],
+                "t",
+                "tree",
+                "under their parents, or not",
+                Intent::ToggleTree
+            ),
+            bind!(Message::Processes, [ch('y')], "y", "", "copy the command line", Intent::CopyCommand),
+        ],
     ],
 };
 
@@ -153,9 +122,11 @@ fn parts(state: &State, area: Rect) -> Parts {
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let Some(snapshot) = state.snapshot() else { return };
     let parts = parts(state, area);
-    summary(state, parts.summary, pen);
     headings(state, &parts, pen);
     let rows = &state.processes.rows;
+    let line = if parts.summary.height > 0 { parts.summary } else { parts.headings };
+    let left = tell_hidden(line, parts.first, usize::from(parts.rows.height), rows.len(), pen);
+    summary(state, Rect { width: left.width, ..parts.summary }, pen);
     let selected = state.selected_row();
     let lines = parts.rows.top()..parts.rows.bottom();
     for (y, (place, row)) in lines.zip(rows.iter().enumerate().skip(parts.first)) {

@@ -12,53 +12,49 @@ mod table;
 
 use super::View;
 use crate::app::storage::{Intent, Section};
-use crate::app::{Message, Motion, State};
+use crate::app::{Message, State};
 use crate::model::{Absence, Kept, Snapshot, Storage};
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
 use crate::units::format_age;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
-pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Storage(Intent::Move(motion)) };
+pub(super) const VIEW: View = View {
+    part: section_keys,
+    parts: &[&DATASETS, &MODELS],
+    ..View::new(render, &KEYS, hit, |motion| Message::Storage(Intent::Move(motion)))
+};
 
 static KEYS: Context = Context {
     name: "Storage",
     bindings: &[
-        bind!(
-            Message::Storage,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "up (also k)",
-            Intent::Move(Motion::Previous)
-        ),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::Down), ch('j')],
-            "↓",
-            "",
-            "down (also j)",
-            Intent::Move(Motion::Next)
-        ),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::Right), ch('l')],
-            "←→",
-            "section",
-            "the section to the right (also l)",
-            Intent::NextSection
-        ),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::Left), ch('h')],
-            "←",
-            "",
-            "the section to the left (also h)",
-            Intent::PreviousSection
-        ),
+        &keys::list!(Message::Storage, Intent::Move, "", "to the first (also g)", "to the last (also G)"),
+        &[
+            bind!(
+                Message::Storage,
+                [key(KeyCode::Left), ch('h')],
+                "←",
+                "section",
+                "the section to the left (also h)",
+                Intent::PreviousSection
+            ),
+            bind!(
+                Message::Storage,
+                [key(KeyCode::Right), ch('l')],
+                "→",
+                "section",
+                "the section to the right (also l)",
+                Intent::NextSection
+            ),
+        ],
+    ],
+};
+
+static DATASETS: Context = Context {
+    name: "Storage, among the datasets",
+    bindings: &[&[
         bind!(
             Message::Storage,
             [key(KeyCode::Enter)],
@@ -77,47 +73,35 @@ static KEYS: Context = Context {
         ),
         bind!(
             Message::Storage,
-            [ch('F')],
-            "F",
-            "fit",
-            "whether the selected model fits into the GPUs",
-            Intent::ShowFit
-        ),
-        bind!(
-            Message::Storage,
             [ch('s')],
             "s",
             "order",
             "datasets by activity, or by name",
             Intent::ToggleOrder
         ),
-        bind!(Message::Storage, [key(KeyCode::PageUp)], "PgUp", "", "ten up", Intent::Move(Motion::PageUp)),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::PageDown)],
-            "PgDn",
-            "",
-            "ten down",
-            Intent::Move(Motion::PageDown)
-        ),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::Home), ch('g')],
-            "Home",
-            "",
-            "to the first (also g)",
-            Intent::Move(Motion::First)
-        ),
-        bind!(
-            Message::Storage,
-            [key(KeyCode::End), ch('G')],
-            "End",
-            "",
-            "to the last (also G)",
-            Intent::Move(Motion::Last)
-        ),
-    ],
+    ]],
 };
+
+static MODELS: Context = Context {
+    name: "Storage, among the models",
+    bindings: &[&[bind!(
+        Message::Storage,
+        [ch('F')],
+        "F",
+        "fit",
+        "whether the selected model fits into the GPUs",
+        Intent::ShowFit
+    )]],
+};
+
+/// Keys that hold in one section only.
+fn section_keys(state: &State) -> Option<&'static Context> {
+    match state.storage.section {
+        Section::Datasets => Some(&DATASETS),
+        Section::Models => Some(&MODELS),
+        _ => None,
+    }
+}
 
 /// The line of sections, and what is below it.
 fn parts(area: Rect) -> (Rect, Rect) {

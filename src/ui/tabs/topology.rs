@@ -2,12 +2,12 @@
 
 mod detail;
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::topology::{Cell, Matrix, PathClass, unfit};
 use crate::app::topology::Intent;
 use crate::app::{Message, Motion, State};
 use crate::model::Snapshot;
-use crate::ui::keys::{Context, bind, ch, key};
+use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::overlays::wrapped;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Pen, width};
@@ -16,59 +16,30 @@ use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View =
-    View { render, keys: &KEYS, hit, moved: |motion| Message::Topology(Intent::MoveRow(motion)) };
+    View::new(render, &KEYS, hit, |motion| Message::Topology(Intent::MoveRow(motion)));
 
 static KEYS: Context = Context {
     name: "Topology",
     bindings: &[
-        bind!(
-            Message::Topology,
-            [key(KeyCode::Up), ch('k')],
-            "↑",
-            "",
-            "row up (also k)",
-            Intent::MoveRow(Motion::Previous)
-        ),
-        bind!(
-            Message::Topology,
-            [key(KeyCode::Down), ch('j')],
-            "↑↓",
-            "row",
-            "row down (also j)",
-            Intent::MoveRow(Motion::Next)
-        ),
-        bind!(
-            Message::Topology,
-            [key(KeyCode::Left), ch('h')],
-            "←",
-            "",
-            "column left (also h)",
-            Intent::MoveColumn(Motion::Previous)
-        ),
-        bind!(
-            Message::Topology,
-            [key(KeyCode::Right), ch('l')],
-            "←→",
-            "column",
-            "column right (also l)",
-            Intent::MoveColumn(Motion::Next)
-        ),
-        bind!(
-            Message::Topology,
-            [key(KeyCode::Home), ch('g'), key(KeyCode::PageUp)],
-            "Home",
-            "",
-            "first row (also g, PgUp)",
-            Intent::MoveRow(Motion::First)
-        ),
-        bind!(
-            Message::Topology,
-            [key(KeyCode::End), ch('G'), key(KeyCode::PageDown)],
-            "End",
-            "",
-            "last row (also G, PgDn)",
-            Intent::MoveRow(Motion::Last)
-        ),
+        &keys::few!(Message::Topology, Intent::MoveRow, "row"),
+        &[
+            bind!(
+                Message::Topology,
+                [key(KeyCode::Left), ch('h')],
+                "←",
+                "column",
+                "column left (also h)",
+                Intent::MoveColumn(Motion::Previous)
+            ),
+            bind!(
+                Message::Topology,
+                [key(KeyCode::Right), ch('l')],
+                "→",
+                "column",
+                "column right (also l)",
+                Intent::MoveColumn(Motion::Next)
+            ),
+        ],
     ],
 };
 
@@ -155,6 +126,10 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         line(snapshot, &matrix, &parts, y, place, (row, column), pen);
     }
     detail::render(state, snapshot, &matrix, parts.detail, pen);
+    // The line between the two has a short title.
+    let line = if parts.detail.height > 0 { parts.detail } else { parts.headings };
+    let line = Rect { height: line.height.min(1), ..line };
+    tell_hidden(line, parts.first_row, usize::from(parts.rows.height), matrix.devices.len(), pen);
 }
 
 /// Why there is no matrix: that none was read is not that there is nothing.
