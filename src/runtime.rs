@@ -14,6 +14,7 @@ mod feed;
 mod fit;
 mod hands;
 mod keyboard;
+mod last_resort;
 mod log;
 mod once;
 mod player;

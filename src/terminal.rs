@@ -7,10 +7,15 @@ use crossterm::{cursor, event, execute, queue, style::Print, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Whether the terminal is ours: what the panic hook needs to know.
 static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything of the terminal is not given back yet: longer than [`ENTERED`] where it takes no bytes.
+static HELD: AtomicBool = AtomicBool::new(false);
 
 /// One frame at 200×60 with colours stays well below this, so a frame is one write.
 const BUFFER: usize = 64 * 1024;
@@ -19,8 +24,9 @@ const BUFFER: usize = 64 * 1024;
 const PUSH_TITLE: &str = "\x1b[22;0t";
 const POP_TITLE: &str = "\x1b[23;0t";
 
-/// The terminal that frames are drawn on.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+/// The terminal that frames are drawn on. It is never dropped: ratatui's drop would show the cursor, which the
+/// [`Guard`] does, and print to standard error if it cannot, which panics where the terminal is gone.
+pub type Screen = ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>;
 
 /// Holds the terminal; gives it back when dropped.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ impl Guard {
     fn take(&self) -> io::Result<()> {
         // Raw mode first: if it fails, nothing is on the screen yet that would have to be undone.
         terminal::enable_raw_mode()?;
+        HELD.store(true, Ordering::SeqCst);
         ENTERED.store(true, Ordering::SeqCst);
         let mut out = io::stdout();
         queue!(
@@ -81,6 +88,7 @@ impl Drop for Guard {
 /// When the terminal's size cannot be read.
 pub fn screen() -> io::Result<Screen> {
     Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
+        .map(ManuallyDrop::new)
 }
 
 /// Gives the terminal back, if it is ours; does nothing the second time. Errors have nowhere to go: the terminal
@@ -99,6 +107,26 @@ pub fn restore() {
         Print(POP_TITLE)
     );
     let _gone = terminal::disable_raw_mode();
+    HELD.store(false, Ordering::SeqCst);
+}
+
+/// Whether there is anything left to give back.
+#[must_use]
+pub fn is_held() -> bool {
+    HELD.load(Ordering::SeqCst)
+}
+
+/// Gives back what can be given back of a terminal that takes no bytes: its modes at once, and the rest if it takes
+/// bytes again within `patience`. For the way out alone: a thread may stay behind.
+pub fn restore_within(patience: Duration) {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        restore();
+        let _waited_no_longer = done.send(());
+    });
+    let _elapsed = finished.recv_timeout(patience);
+    // Sets the modes without waiting for what was written before.
+    let _gone = terminal::disable_raw_mode();
 }
 
 /// Installs the error and panic reports: the terminal is given back first, then the report is printed.
@@ -106,9 +134,9 @@ pub fn install_hooks() {
     let (panic_hook, eyre_hook) = color_eyre::config::HookBuilder::default().into_hooks();
     // Both fail only when a hook is installed already, which is what is wanted.
     let _already = eyre_hook.install();
-    let report = panic_hook.into_panic_hook();
     std::panic::set_hook(Box::new(move |info| {
         restore();
-        report(info);
+        // Not `eprintln!`: a panic within this hook, where standard error is gone, would abort the process.
+        let _gone = writeln!(io::stderr(), "{}", panic_hook.panic_report(info));
     }));
 }

@@ -229,6 +229,34 @@ fn a_recording_is_never_written_over() {
 }
 
 #[test]
+fn a_recording_to_standard_output_is_refused_with_what_writes_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = on_stand_in().current_dir(&directory).args(["record", "--output", "-"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(stderr(&output).contains("kgtop stream"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "no file named -");
+}
+
+#[test]
+fn a_library_of_another_version_than_the_module_is_told_as_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nduration_seconds = 60\n[[gpu]]\nmodel = \"h200\"\n\
+                [[fault]]\ncall = \"nvmlInit_v2\"\nfrom = 0\nkind = \"error\"\ncode = 18\n";
+    let scenario = written(directory.path(), "mismatch.toml", text);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/roots/docker-v2");
+    let output = on_stand_in()
+        .env("KGTOP_STAND_IN", scenario)
+        .arg("--root")
+        .arg(root)
+        .args(["snapshot", "--format", "text"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("does not match the loaded kernel module 570.86.15"), "{text}{}", stderr(&output));
+    assert!(text.contains("LIB_RM_VERSION_MISMATCH (18)") && !text.contains("was not found"), "{text}");
+}
+
+#[test]
 fn a_full_disk_is_told_and_fails() {
     let mut command = on_stand_in();
     command.args(["record", "--seconds", "1", "--interval", "0.2", "-o", "/dev/full"]);

@@ -599,6 +599,16 @@ fn late_data_is_greyed_with_its_age() {
 }
 
 #[test]
+fn no_age_and_no_wait_is_told_in_no_seconds() {
+    let mut state = live(Rig::new(2, 2, Condition::Healthy));
+    let reason = "the collector died".to_owned();
+    update(&mut state, Message::SourceEnded { reason, restarting_in: Some(Duration::ZERO) });
+    let screen = shows(&state, 160, 40);
+    assert!(screen.contains("no data, just now") && screen.contains("a new one starts now"), "{screen}");
+    assert!(!screen.contains("0s"), "{screen}");
+}
+
+#[test]
 fn a_collector_that_hangs_is_named() {
     let mut state = live(Rig::new(2, 2, Condition::Healthy));
     let call = StuckCall {
@@ -767,6 +777,46 @@ fn windows_go_around() {
     for label in [Window::M15, Window::M60, Window::M1, Window::M5].map(Window::label) {
         press(&mut state, "w");
         assert!(shows(&state, 120, 40).contains(&format!("last {label} [w]")));
+    }
+}
+
+/// How many rows the screen says that it does not hold: ` ↑ 2 ↓ 3 more`.
+fn more(screen: &str) -> usize {
+    let told = screen.lines().filter_map(|line| {
+        let (before, _) = line.rsplit_once(" more")?;
+        let numbers = before.split(['↑', '↓']).skip(1).map(|part| part.trim().parse().ok());
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        numbers.filter(|numbers| !numbers.is_empty())
+    });
+    told.flatten().sum()
+}
+
+#[test]
+fn rows_that_the_screen_does_not_hold_are_counted() {
+    let rig = Rig::new(16, 20, Condition::Healthy);
+    // How the rows of a tab begin.
+    let row_of = |tab: Tab, line: &str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match tab {
+            Tab::Gpus => line.starts_with(['✓', 'i', '!']) && line.contains('%'),
+            Tab::Processes => {
+                let pid = line.trim_start_matches(['†', 'D', 'Z', '!', ' ']).split(' ').next().unwrap_or("");
+                pid == "–" || pid.parse::<u32>().is_ok_and(|pid| pid > 20_000)
+            }
+            _ => first.parse::<u32>().is_ok() && (line.contains(" W") || line.contains("/700")),
+        }
+    };
+    // Twenty processes, and memory of two GPUs that nobody owns.
+    for (tab, count) in [(Tab::Gpus, 16), (Tab::Limits, 16), (Tab::Processes, 22)] {
+        for keys in ["", "G", "jjjjjjjj"] {
+            let mut state = on(live(rig), tab);
+            press(&mut state, keys);
+            for (columns, rows) in [(200, 60), (120, 40), (80, 24), (40, 12), (30, 6)] {
+                let screen = shows(&state, columns, rows);
+                let seen = screen.lines().filter(|line| row_of(tab, line)).count();
+                assert_eq!(seen + more(&screen), count, "{tab:?} {keys} {columns}x{rows}: {screen}");
+            }
+        }
     }
 }
 

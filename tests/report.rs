@@ -385,6 +385,53 @@ fn a_driver_that_has_not_answered_is_not_a_machine_without_gpus() {
     assert_eq!(json(&shown)["driver"]["problem"], words);
 }
 
+#[test]
+fn text_says_why_there_is_no_driver_although_the_bus_knows_gpus() {
+    let mut shown = healthy();
+    shown.processes.clear();
+    for gpu in &mut shown.gpus {
+        gpu.state = GpuState::NoDriver;
+    }
+    let mut inventory = (*shown.inventory).clone();
+    inventory.driver.problem = Some("The driver library does not match the loaded kernel module.".into());
+    shown.inventory = inventory.into();
+    let text = report::text(&shown, &[]);
+    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in\n{text}"));
+    assert!(place("does not match the loaded kernel module.\n\n") < place("no_driver"), "{text}");
+    assert!(!report::text(&healthy(), &[]).contains("No NVIDIA GPU"));
+}
+
+/// Two GPUs of which the driver gives nothing at all.
+fn with_two_nameless_gpus(ids: [&str; 2]) -> Snapshot {
+    let mut shown = with_a_lost_gpu();
+    for (gpu, id) in shown.gpus.iter_mut().zip(ids) {
+        gpu.id = GpuId(id.into());
+        gpu.state = GpuState::Lost;
+        gpu.info = GpuInfo::default().into();
+    }
+    shown
+}
+
+#[test]
+fn gpus_without_any_name_are_told_apart() {
+    for (ids, numbers) in [(["nvml:2", "nvml:5"], ["2", "5"]), (["GPU-a", "GPU-b"], ["GPU-a", "GPU-b"])] {
+        let samples = parsed(&report::prometheus(&with_two_nameless_gpus(ids), &[]));
+        let series: BTreeSet<&BTreeMap<String, String>> =
+            samples["kgtop_gpu_state"].iter().map(|(labels, _)| labels).collect();
+        assert_eq!(series.len(), samples["kgtop_gpu_state"].len(), "each series once");
+        let gpus: BTreeSet<&str> = series.iter().map(|labels| &*labels["gpu"]).collect();
+        assert_eq!(gpus, numbers.into_iter().collect());
+    }
+    let shown = with_two_nameless_gpus(["nvml:2", "nvml:5"]);
+    let csv = report::csv(&shown);
+    let indices: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    assert_eq!(indices, ["2", "5"]);
+    let text = report::text(&shown, &[]);
+    for number in ["2", "5"] {
+        assert!(text.lines().any(|line| line.split_whitespace().next() == Some(number)), "{text}");
+    }
+}
+
 type Samples = BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>;
 
 /// A small parser of the text format that refuses what Prometheus refuses.

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// From `q` to the shell's prompt. What is asked is 100 ms, and each test prints what it took; a busy machine gets more
 /// before a test fails. Waiting for a call that never returns would take for ever.
-const QUIT: Duration = Duration::from_secs(1);
+const QUIT: Duration = Duration::from_secs(5);
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios").join(name)
@@ -458,6 +458,18 @@ fn collector(pty: &Pty) -> i32 {
         found.is_some()
     });
     found.unwrap()
+}
+
+#[test]
+fn a_complaint_about_an_argument_does_not_steer_the_terminal() {
+    // One that the parser refuses, and one that a command does.
+    for arguments in [&["x\u{1b}[31my"][..], &["fit", "x\u{1b}]2;title\u{7}y", "--memory", "80GB"]] {
+        let mut pty = Pty::kgtop(arguments, 160, 50, &[]);
+        pty.wait_for("the complaint", |screen| screen.contains('x'));
+        let _ended = pty.wait_exit();
+        let raw = String::from_utf8_lossy(&pty.raw()).into_owned();
+        assert!(!raw.contains(['\u{1b}', '\u{7}']), "{arguments:?}: {raw:?}");
+    }
 }
 
 /// Waits until the process has ended.

@@ -134,7 +134,7 @@ impl Opener {
             let problem = match error {
                 // The file that the user named is what is wrong, whatever else the machine lacks.
                 Some(OpenError::NotALibrary { .. }) => text.clone(),
-                _ => pci::no_driver_explanation(&board.pci, &board.driver.module_version, text.as_deref()),
+                _ => pci::no_driver_explanation(&board.pci, &board.driver.module_version, error),
             };
             let problem: Option<Arc<str>> = problem.map(Into::into);
             if board.driver.problem != problem || !board.opened {

@@ -118,6 +118,14 @@ impl Gpu {
     pub fn index(&self) -> Option<u32> {
         self.info.index.as_ref().ok().copied()
     }
+
+    /// The same as text; for a GPU of which the driver gave nothing at all, its place in NVML's order, which its
+    /// identity holds (`nvml:3`).
+    #[must_use]
+    pub fn number(&self) -> Option<String> {
+        let place = || self.id.0.strip_prefix("nvml:").map(str::to_owned);
+        self.index().map(|index| index.to_string()).or_else(place)
+    }
 }
 
 /// Rates of one GPU.

@@ -17,7 +17,7 @@ fn some<T: ToString>(reading: Reading<T>) -> Option<String> {
 }
 
 const COLUMNS: [Column; 25] = [
-    ("index", |gpu| gpu.index().map(|index| index.to_string())),
+    ("index", Gpu::number),
     ("uuid", |gpu| some(gpu.info.uuid.clone())),
     ("name", |gpu| some(gpu.info.name.clone())),
     ("pci_bus_id", |gpu| some(gpu.info.pci_bus_id.clone())),

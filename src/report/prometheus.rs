@@ -110,12 +110,14 @@ fn cost(out: &mut String, snapshot: &Snapshot) {
 
 /// Labels as dcgm-exporter orders them. Those that are not known are left out.
 fn gpu_labels(snapshot: &Snapshot, gpu: &Gpu) -> String {
-    let index = gpu.index();
+    // Two lost GPUs that no label tells apart would be one series twice, and the whole text invalid.
+    let nameless = gpu.info.uuid.is_err() && gpu.info.pci_bus_id.is_err();
+    let identity = || nameless.then(|| gpu.id.to_string());
     let labels = [
-        ("gpu", index.map(|index| index.to_string())),
+        ("gpu", gpu.number().or_else(identity)),
         ("UUID", known(&gpu.info.uuid).map(|uuid| uuid.to_string())),
         ("pci_bus_id", known(&gpu.info.pci_bus_id).map(|address| dcgm_bus_id(&address))),
-        ("device", index.map(|index| format!("nvidia{index}"))),
+        ("device", gpu.index().map(|index| format!("nvidia{index}"))),
         ("modelName", known(&gpu.info.name).map(|name| name.to_string())),
         ("hostname", Some(snapshot.header.host.hostname.to_string())),
         (

@@ -22,6 +22,10 @@ pub fn text(snapshot: &Snapshot, verdicts: &[Verdict]) -> String {
         let problem = super::driver_problem(snapshot);
         let _ = writeln!(out, "{}", problem.as_deref().unwrap_or("No NVIDIA GPU was found."));
     } else {
+        // GPUs that only the bus knows stand in the table too: why they do is the same question.
+        if let Some(problem) = &snapshot.inventory.driver.problem {
+            let _ = writeln!(out, "{problem}\n");
+        }
         gpus(&mut out, snapshot);
     }
     if !snapshot.processes.is_empty() {
@@ -59,7 +63,7 @@ fn gpus(out: &mut String, snapshot: &Snapshot) {
     for gpu in &snapshot.gpus {
         let band = |read: fn(&crate::model::Fast) -> &Reading<crate::model::Band>| read::band(gpu, read);
         rows.push(vec![
-            gpu.index().map_or_else(|| "–".into(), |index| index.to_string()),
+            gpu.number().unwrap_or_else(|| "–".into()),
             cell(&gpu.info.name),
             state(snapshot, gpu),
             cell(&band(|fast| &fast.utilization).map(|band| Percent(band.mean))),

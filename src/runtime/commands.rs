@@ -41,6 +41,9 @@ pub(super) fn run(cli: Cli, clock: Clock) -> Result<ExitCode> {
             })
         }
         Some(Command::Replay { file, speed, .. }) => replay(&config, &file, speed, log, clock),
+        Some(Command::Record { output, .. }) if output.as_os_str() == "-" => bail!(Usage(
+            "--output -: a recording is a file; `kgtop stream` writes the records to standard output".into()
+        )),
         Some(Command::Record { output, seconds, redact }) => {
             let arguments = collector_arguments(&global, &config);
             on_loop(async move {

@@ -6,6 +6,7 @@ use super::clipboard::copy;
 use super::feed::{Command, Feed, FeedEvent};
 use super::hands::{Hands, HandsEvent};
 use super::keyboard::{next, ready};
+use super::last_resort::LastResort;
 use super::log::Log;
 use super::{bundle, demo};
 use crate::app::{Effect, Message, Settings, State, update};
@@ -39,6 +40,7 @@ struct Signals {
     hangup: Signal,
     interrupt: Signal,
     stop: Signal,
+    go_on: Signal,
 }
 
 impl Signals {
@@ -48,6 +50,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            go_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
     }
 }
@@ -55,6 +58,10 @@ impl Signals {
 /// A plan can be confirmed when it was on the screen for so long without a key: a key that was pressed before the
 /// picture reached the eye (through SSH, or held down) confirms nothing.
 const LOOKED_AT: Duration = Duration::from_millis(250);
+
+/// While records keep coming, a frame is drawn no sooner than this after the last one: a backlog of a kernel log is
+/// hundreds of records at once, and nobody sees each of them.
+const FRAME: Duration = Duration::from_millis(33);
 
 /// A plan that waits to have been looked at.
 #[derive(Clone, Copy)]
@@ -71,8 +78,12 @@ enum Woken {
     /// The plan of that generation has been looked at.
     Seen(u64),
     Stop,
+    /// The process goes on after a stop.
+    GoneOn,
     Leave,
     Tick,
+    /// Nothing else is there to be taken in before the next frame.
+    Quiet,
     Told(Message),
 }
 
@@ -80,8 +91,13 @@ impl Loop {
     /// Runs until the operator leaves. The terminal is given back on every way out.
     pub(super) async fn run(mut self) -> Result<()> {
         let mut signals = Signals::listen().wrap_err("the signal handlers could not be installed")?;
+        // Dropped after the guard: giving the terminal back can block as well.
+        let _last_resort = LastResort::begin().wrap_err("the thread for signals could not be started")?;
         let guard = Guard::enter(self.mouse).wrap_err("the terminal could not be taken over")?;
         let mut screen = terminal::screen().wrap_err("the terminal's size could not be read")?;
+        if let Ok(size) = screen.size() {
+            update(&mut self.state, Message::Resize(size.width, size.height));
+        }
         self.tick();
         self.draw(&mut screen)?;
         let mut input = EventStream::new();
@@ -92,10 +108,16 @@ impl Loop {
         let (done, mut told) = tokio::sync::mpsc::channel::<Message>(1);
         let mut look: Option<Look> = None;
         let mut ahead: Option<Event> = None;
+        // Since when there is something that the last frame does not show, and when that frame was drawn.
+        let mut undrawn: Option<Mono> = None;
+        let mut drawn = (self.clock.mono)();
+        // The stop was ours, and the terminal is taken again already.
+        let mut own_stop = false;
         loop {
             let tick = self.state.tick_after();
             look = self.look(look);
             let looking = look.map(|look| look.until.since((self.clock.mono)()));
+            let rest = FRAME.saturating_sub((self.clock.mono)().since(drawn));
             let woken = tokio::select! {
                 biased;
                 event = next(&mut input, &mut ahead) => Woken::Input(event),
@@ -103,14 +125,17 @@ impl Loop {
                 _ = signals.hangup.recv() => Woken::Leave,
                 _ = signals.interrupt.recv() => Woken::Leave,
                 _ = signals.stop.recv() => Woken::Stop,
+                _ = signals.go_on.recv() => Woken::GoneOn,
                 Some(message) = told.recv() => Woken::Told(message),
                 event = from(&mut self.hands) => Woken::Hands(event),
                 event = self.feed.events.recv(), if feed_open => Woken::Feed(event),
+                () = quiet(rest), if undrawn.is_some() => Woken::Quiet,
                 () = tokio::time::sleep(looking.unwrap_or(Duration::MAX)), if looking.is_some() => {
                     Woken::Seen(look.map_or(0, |look| look.generation))
                 }
                 () = tokio::time::sleep(tick.unwrap_or(Duration::MAX)), if tick.is_some() => Woken::Tick,
             };
+            let fed = matches!(woken, Woken::Feed(_));
             let messages = match woken {
                 Woken::Leave | Woken::Input(None | Some(Err(_))) => return Ok(()),
                 Woken::Input(Some(Ok(event))) => {
@@ -142,9 +167,18 @@ impl Loop {
                     Vec::new()
                 }
                 Woken::Stop => {
-                    stop(&guard, &mut screen)?;
+                    own_stop = true;
+                    stop(&guard, &mut screen, Stopped::Alone)?;
                     vec![]
                 }
+                Woken::GoneOn => {
+                    // A stop that was not ours (SIGSTOP) left the shell with the terminal in its own modes.
+                    if !std::mem::take(&mut own_stop) {
+                        away(&guard, &mut screen, || ())?;
+                    }
+                    vec![]
+                }
+                Woken::Quiet => vec![],
                 Woken::Tick => vec![self.now()],
                 Woken::Told(message) => vec![message],
             };
@@ -152,7 +186,10 @@ impl Loop {
                 for effect in update(&mut self.state, message) {
                     match effect {
                         Effect::Quit => return Ok(()),
-                        Effect::Suspend => stop(&guard, &mut screen)?,
+                        Effect::Suspend => {
+                            own_stop = true;
+                            stop(&guard, &mut screen, Stopped::Group)?;
+                        }
                         Effect::WriteBundle => write_bundle(self.state.clone(), self.clock, done.clone()),
                         Effect::Sudo(words) => {
                             // Whoever else reads the terminal would take the password's letters.
@@ -175,7 +212,14 @@ impl Loop {
                     }
                 }
             }
+            // What is to be confirmed is looked at from the moment on that it can be.
+            let more_may_come = fed && self.state.plan_to_be_seen().is_none();
+            let now = (self.clock.mono)();
+            if more_may_come && now.since(*undrawn.get_or_insert(now)) < FRAME {
+                continue;
+            }
             self.draw(&mut screen)?;
+            (undrawn, drawn) = (None, (self.clock.mono)());
         }
     }
 
@@ -189,7 +233,7 @@ impl Loop {
 
     /// The plan that is being looked at, and until when that takes.
     fn look(&self, last: Option<Look>) -> Option<Look> {
-        let generation = self.state.plan_to_be_seen()?;
+        let generation = self.state.plan_to_be_seen().filter(|_| ui::confirmable(&self.state))?;
         let last = last.filter(|look| look.generation == generation);
         Some(last.unwrap_or_else(|| Look { generation, until: (self.clock.mono)().plus(LOOKED_AT) }))
     }
@@ -285,6 +329,14 @@ impl Loop {
     }
 }
 
+/// Waits until whatever feeds the screen had its turn, and for the rest of the last frame's time.
+async fn quiet(rest: Duration) {
+    tokio::task::yield_now().await;
+    if !rest.is_zero() {
+        tokio::time::sleep(rest).await;
+    }
+}
+
 /// Writes the bundle on a thread of its own: a home on a network that hangs must not hold the screen.
 fn write_bundle(state: State, clock: Clock, done: tokio::sync::mpsc::Sender<Message>) {
     std::thread::spawn(move || {
@@ -293,12 +345,25 @@ fn write_bundle(state: State, clock: Clock, done: tokio::sync::mpsc::Sender<Mess
     });
 }
 
-/// Gives the terminal back, stops this process as the shell expects, and takes the terminal again.
-fn stop(guard: &Guard, screen: &mut Screen) -> Result<()> {
+/// Who is stopped.
+#[derive(Clone, Copy)]
+enum Stopped {
+    /// This process: the signal came to it, and to the others of its job where it was meant for them.
+    Alone,
+    /// The job, as the terminal does for Ctrl-Z: the shell waits for all of a pipeline. The collector and a child that
+    /// acts lead sessions of their own and go on.
+    Group,
+}
+
+/// Gives the terminal back, stops as the shell expects, and takes the terminal again.
+fn stop(guard: &Guard, screen: &mut Screen, who: Stopped) -> Result<()> {
+    use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
     away(guard, screen, || {
         // SIGSTOP rather than SIGTSTP: the handler for the latter is ours.
-        let own = rustix::process::getpid();
-        let _refused = rustix::process::kill_process(own, rustix::process::Signal::STOP);
+        let _refused = match who {
+            Stopped::Alone => kill_process(getpid(), Signal::STOP),
+            Stopped::Group => kill_current_process_group(Signal::STOP),
+        };
     })
 }
 

@@ -108,14 +108,19 @@ fn sources(state: &State) -> Vec<Piece> {
     snapshot.sources.iter().map(|source| badge(&source.name, source.state)).collect()
 }
 
+/// ` for 3s`; an age of no second yet is none to print.
+fn for_so_long(age: Duration) -> String {
+    if age.as_secs() == 0 { ", just now".into() } else { format!(" for {}", format_age(age)) }
+}
+
 /// What feeds the screen, and how it does.
 fn mode(state: &State) -> Piece {
     match (&state.source, &state.mode) {
         (SourceLife::Ended { .. }, Mode::Live | Mode::Remote) => {
-            piece(format!("✗ no data for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ no data{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
         (SourceLife::Stuck { .. }, _) => {
-            piece(format!("✗ stuck for {}", format_age(state.data_age())), Role::Critical, 0)
+            piece(format!("✗ stuck{}", for_so_long(state.data_age())), Role::Critical, 0)
         }
         (SourceLife::Running, Mode::Live | Mode::Remote) if state.is_late() => {
             piece(format!("! no data for {}", format_age(state.data_age())), Role::Warning, 0)

@@ -123,9 +123,10 @@ fn of_the_source(state: &State) -> Option<Sentence> {
         )),
         SourceLife::Ended { reason, restarting_in } if !matches!(state.mode, Mode::Replay(_)) => {
             let next = match restarting_in {
-                Some(after) => {
-                    format!("; a new one starts in {}", format_age(after.saturating_sub(state.waited())))
-                }
+                Some(after) => match after.saturating_sub(state.waited()) {
+                    left if left.as_secs() == 0 => "; a new one starts now".to_string(),
+                    left => format!("; a new one starts in {}", format_age(left)),
+                },
                 None if state.mode == Mode::Live => "; no new one is started [R starts one]".to_string(),
                 // What came through standard input cannot be started from here.
                 None => String::new(),

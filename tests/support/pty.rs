@@ -3,7 +3,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a deadline is time")]
 
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -20,6 +22,8 @@ pub struct Pty {
     child: Child,
     master: File,
     shared: Arc<(Mutex<Emulator>, Condvar)>,
+    /// The terminal is read as long as this pipe is open.
+    reading: Option<OwnedFd>,
 }
 
 struct Emulator {
@@ -61,8 +65,53 @@ impl Pty {
         let shared = Arc::new((Mutex::new(emulator), Condvar::new()));
         let reader = master.try_clone().unwrap();
         let fed = Arc::clone(&shared);
-        std::thread::spawn(move || feed(reader, &fed));
-        Self { child, master, shared }
+        let (end, reading) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        std::thread::spawn(move || feed(reader, &end, &fed));
+        Self { child, master, shared, reading: Some(reading) }
+    }
+
+    /// Reads nothing any more of what the program writes, and fills the room that is left for it.
+    pub fn stop_reading(&mut self) {
+        self.close_reader();
+        let name = rustix::pty::ptsname(&self.master, Vec::new()).unwrap();
+        let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(&name, flags, Mode::empty()).unwrap();
+        // What is written moves on inside the kernel, and makes room once more.
+        let settled = rustix::time::Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+        loop {
+            while rustix::io::write(&slave, b" ").is_ok() {}
+            let mut room = [PollFd::new(&slave, PollFlags::OUT)];
+            if poll(&mut room, Some(&settled)).is_ok_and(|ready| ready == 0) {
+                return;
+            }
+        }
+    }
+
+    /// Closes the terminal, as a window or a connection that goes away does.
+    pub fn hang_up(&mut self) {
+        self.close_reader();
+        self.master = File::open("/dev/null").unwrap();
+    }
+
+    /// Gives the terminal the modes that a shell works in.
+    pub fn cook(&self) {
+        let mut modes = tcgetattr(&self.master).unwrap();
+        modes.local_modes |= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        tcsetattr(&self.master, OptionalActions::Now, &modes).unwrap();
+    }
+
+    /// Whether keys reach the program one by one.
+    pub fn is_raw(&self) -> bool {
+        !tcgetattr(&self.master).unwrap().local_modes.intersects(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    fn close_reader(&mut self) {
+        self.reading = None;
+        let (lock, changed) = &*self.shared;
+        let mut emulator = lock.lock().unwrap();
+        while !emulator.closed {
+            emulator = changed.wait(emulator).unwrap();
+        }
     }
 
     /// Types.
@@ -184,7 +233,6 @@ fn size(columns: u16, rows: u16) -> Winsize {
 }
 
 fn open(columns: u16, rows: u16) -> (File, OwnedFd) {
-    use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
@@ -196,22 +244,28 @@ fn open(columns: u16, rows: u16) -> (File, OwnedFd) {
     (File::from(master), slave)
 }
 
-fn feed(mut reader: File, shared: &(Mutex<Emulator>, Condvar)) {
+fn feed(mut reader: File, end: &OwnedFd, shared: &(Mutex<Emulator>, Condvar)) {
     let mut buffer = [0; 8192];
     loop {
-        // EIO is how a terminal says that nobody holds its other end any more.
-        let read = reader.read(&mut buffer).unwrap_or(0);
-        let mut emulator = shared.0.lock().unwrap();
-        if read == 0 {
-            emulator.closed = true;
-        } else {
-            emulator.parser.process(&buffer[..read]);
-            emulator.raw.extend_from_slice(&buffer[..read]);
+        let mut waits = [PollFd::new(&reader, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
+        let _interrupted = poll(&mut waits, None);
+        let ended = !waits[1].revents().is_empty();
+        if !ended && waits[0].revents().is_empty() {
+            continue;
         }
-        drop(emulator);
-        shared.1.notify_all();
+        // EIO is how a terminal says that nobody holds its other end any more.
+        let read = if ended { 0 } else { reader.read(&mut buffer).unwrap_or(0) };
         if read == 0 {
+            // Before anybody is told: the terminal closes with the last one that holds it.
+            drop(reader);
+            shared.0.lock().unwrap().closed = true;
+            shared.1.notify_all();
             return;
         }
+        let mut emulator = shared.0.lock().unwrap();
+        emulator.parser.process(&buffer[..read]);
+        emulator.raw.extend_from_slice(&buffer[..read]);
+        drop(emulator);
+        shared.1.notify_all();
     }
 }

@@ -152,6 +152,21 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// NVML's return code, where the library answered with one.
+    #[must_use]
+    pub const fn code(&self) -> Option<u32> {
+        match self {
+            Self::NoLibrary | Self::NotALibrary { .. } | Self::Other { code: 0, .. } => None,
+            Self::DriverNotLoaded => Some(code::DRIVER_NOT_LOADED),
+            Self::LibraryMismatch => Some(code::LIB_RM_VERSION_MISMATCH),
+            Self::NoPermission => Some(code::NO_PERMISSION),
+            Self::Unknown => Some(code::UNKNOWN),
+            Self::Other { code, .. } => Some(*code),
+        }
+    }
+}
+
 impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         match failure {

@@ -1,6 +1,8 @@
 //! Why there are no GPUs from NVML, in words.
 
+use crate::model::nvml_code::code_words;
 use crate::model::{Absence, PciDevice, Reading};
+use crate::sources::nvml::OpenError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use std::sync::Arc;
 pub fn no_driver_explanation(
     devices: &[PciDevice],
     module: &Reading<Arc<str>>,
-    library_error: Option<&str>,
+    library_error: Option<&OpenError>,
 ) -> Option<String> {
     let loaded = module.as_ref().ok();
     let by_nvidia = devices.iter().any(|device| device.driver.as_deref() == Some("nvidia"));
@@ -26,7 +28,8 @@ pub fn no_driver_explanation(
     }
 }
 
-fn no_device(module: &Reading<Arc<str>>, error: &str) -> String {
+fn no_device(module: &Reading<Arc<str>>, error: &OpenError) -> String {
+    let error = answer(error);
     match module {
         Ok(version) => format!(
             "The nvidia kernel module {version} is loaded, and no NVIDIA GPU is on the PCI bus: if there was one, it \
@@ -88,33 +91,43 @@ fn binding(devices: &[PciDevice], loaded: Option<&Arc<str>>) -> String {
 }
 
 /// The GPUs have their driver, and the library does not work with it.
-fn library_problem(loaded: Option<&str>, error: &str) -> String {
-    let lower = error.to_ascii_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+fn library_problem(loaded: Option<&str>, error: &OpenError) -> String {
     let version = loaded.unwrap_or("of unknown version");
-    if says(&["mismatch", "lib_rm"]) {
-        format!(
+    let said = answer(error);
+    match error {
+        OpenError::LibraryMismatch => format!(
             "The driver library does not match the loaded kernel module {version}: the driver was upgraded and the \
-             old module is still loaded; stop what uses the GPUs and reload the module, or reboot. ({error})"
-        )
-    } else if says(&["permission", "no_permission"]) {
-        format!(
+             old module is still loaded; stop what uses the GPUs and reload the module, or reboot. NVML says {said}."
+        ),
+        OpenError::NoPermission => format!(
             "The nvidia kernel module {version} serves the GPUs, and this user may not open them: check the modes of \
-             /dev/nvidiactl and /dev/nvidia0, or the container's device rules. ({error})"
-        )
-    } else if says(&["driver not loaded", "driver_not_loaded", "driver is not loaded"]) {
-        format!(
+             /dev/nvidiactl and /dev/nvidia0, or the container's device rules. NVML says {said}."
+        ),
+        // The module is there: what the library misses is its device file.
+        OpenError::DriverNotLoaded => format!(
             "The nvidia kernel module {version} serves the GPUs, and the driver library cannot reach it: /dev/nvidiactl \
              is missing or closed to this process (run `nvidia-modprobe -c 0 -u`; in a container, give it the GPUs). \
-             ({error})"
-        )
-    } else if says(&["not found", "no such file", "cannot open shared object", "libnvidia-ml"]) {
-        format!(
+             NVML says {said}."
+        ),
+        OpenError::NoLibrary => format!(
             "The nvidia kernel module {version} serves the GPUs, and the driver library libnvidia-ml.so.1 was not \
              found: install the driver's user-space package of the same version, name the file with --nvml-lib, or in \
-             a container start it with the NVIDIA container toolkit (capability \"utility\"). ({error})"
-        )
-    } else {
-        format!("The nvidia kernel module {version} serves the GPUs, and the driver library fails: {error}")
+             a container start it with the NVIDIA container toolkit (capability \"utility\")."
+        ),
+        // Their own words say what to do.
+        OpenError::NotALibrary { .. } | OpenError::Unknown | OpenError::Other { .. } => {
+            format!(
+                "The nvidia kernel module {version} serves the GPUs, and the driver library fails: {error}"
+            )
+        }
+    }
+}
+
+/// What the library answered, without the advice that [`OpenError`] gives where nothing is known of the module.
+fn answer(error: &OpenError) -> String {
+    match error {
+        OpenError::NoLibrary => "libnvidia-ml.so.1 was not found".to_owned(),
+        OpenError::Other { code: 0, name } => name.clone(),
+        other => other.code().map_or_else(|| other.to_string(), code_words),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sources::nvml::OpenError;
 use proptest::prelude::*;
 
 fn fixture(name: &str) -> Root {
@@ -72,36 +73,77 @@ fn a_sleeping_laptop_gpu_is_left_asleep() {
     assert!(asleep(&[vfio]).is_empty(), "NVML does not see what another driver holds");
 }
 
-fn explain(name: &str, error: Option<&str>) -> Option<String> {
+fn explain(name: &str, error: Option<&OpenError>) -> Option<String> {
     let root = fixture(name);
     no_driver_explanation(&scan(&root), &module_version(&root), error)
 }
 
 #[test]
 fn each_kind_of_missing_driver_is_explained() {
-    let missing = "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
-    let said = |name: &str, error: Option<&str>| explain(name, error).unwrap();
-    assert!(said("none", Some(missing)).starts_with("No NVIDIA GPU on the PCI bus"));
-    let nouveau = said("nouveau", Some(missing));
+    let said = |name: &str| explain(name, Some(&OpenError::NoLibrary)).unwrap();
+    assert!(said("none").starts_with("No NVIDIA GPU on the PCI bus"));
+    let nouveau = said("nouveau");
     assert!(nouveau.contains("1 NVIDIA GPU (0000:01:00.0) is") && nouveau.contains("nouveau"), "{nouveau}");
-    let vfio = said("vfio", Some(missing));
+    let vfio = said("vfio");
     assert!(vfio.contains("2 of them bound to vfio-pci"), "{vfio}");
-    assert!(said("no-driver", Some(missing)).contains("modprobe nvidia"));
-    assert!(said("docker-v2", Some(missing)).contains("570.86.15 serves the GPUs"));
-    assert!(said("docker-v2", Some(missing)).contains("--nvml-lib"));
-    let mismatch = said("docker-v2", Some("Driver/library version mismatch"));
-    assert!(mismatch.contains("does not match the loaded kernel module 570.86.15"), "{mismatch}");
-    assert!(said("docker-v2", Some("Driver Not Loaded")).contains("nvidiactl"));
-    assert!(said("docker-v2", Some("Unknown Error")).contains("Unknown Error"));
+    assert!(said("no-driver").contains("modprobe nvidia"));
     assert_eq!(explain("docker-v2", None), None);
     assert_eq!(explain("none", None), None, "NVML answers without a PCI bus (WSL, Tegra)");
 }
 
 #[test]
+fn each_answer_of_the_library_beside_a_loaded_module_has_its_own_advice() {
+    let other = |code, name: &str| OpenError::Other { code, name: name.to_owned() };
+    let not_a_library =
+        OpenError::NotALibrary { path: "/opt/nvml.so".into(), reason: "invalid ELF header".into() };
+    let cases = [
+        (
+            OpenError::NoLibrary,
+            ["570.86.15 serves the GPUs", "libnvidia-ml.so.1 was not found", "--nvml-lib"],
+        ),
+        (
+            OpenError::LibraryMismatch,
+            [
+                "does not match the loaded kernel module 570.86.15",
+                "reload the module, or reboot",
+                "NVML says LIB_RM_VERSION_MISMATCH (18).",
+            ],
+        ),
+        (
+            OpenError::DriverNotLoaded,
+            [
+                "570.86.15 serves the GPUs",
+                "/dev/nvidiactl is missing or closed",
+                "NVML says DRIVER_NOT_LOADED (9).",
+            ],
+        ),
+        (
+            OpenError::NoPermission,
+            ["570.86.15", "this user may not open them", "NVML says NO_PERMISSION (4)."],
+        ),
+        (OpenError::Unknown, ["570.86.15", "\"Unknown Error\"", "in a container, restart it"]),
+        (other(17, "OPERATING_SYSTEM"), ["570.86.15", "OPERATING_SYSTEM (17)", "dmesg"]),
+        (not_a_library, ["570.86.15", "/opt/nvml.so", "invalid ELF header"]),
+    ];
+    for (error, parts) in &cases {
+        let text = explain("docker-v2", Some(error)).unwrap();
+        for part in parts {
+            assert!(text.contains(part), "{part:?} for {error:?} in: {text}");
+        }
+        // The advice of one never stands in the text of another.
+        let of_another = |mark: &str, own: &OpenError| text.contains(mark) && error != own;
+        assert!(!of_another("does not match", &OpenError::LibraryMismatch), "{text}");
+        assert!(!of_another("was not found", &OpenError::NoLibrary), "{text}");
+        assert!(!text.contains("is not loaded"), "the module is loaded: {text}");
+    }
+}
+
+#[test]
 fn a_gpu_that_left_the_bus_and_a_gpu_the_module_refused() {
     let loaded: Reading<Arc<str>> = Ok("570.86.15".into());
-    let off = no_driver_explanation(&[], &loaded, Some("No devices")).unwrap();
-    assert!(off.contains("fell off the bus"), "{off}");
+    let off = no_driver_explanation(&[], &loaded, Some(&OpenError::DriverNotLoaded)).unwrap();
+    assert!(off.contains("fell off the bus") && off.contains("DRIVER_NOT_LOADED (9)"), "{off}");
+    assert!(!off.contains("is not loaded"), "{off}");
     let devices = scan(&fixture("no-driver"));
     let refused = no_driver_explanation(&devices, &loaded, None).unwrap();
     assert!(refused.contains("570.86.15 is loaded") && refused.contains("NVRM"), "{refused}");

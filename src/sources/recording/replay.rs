@@ -33,6 +33,10 @@ pub struct ReplayCursor {
     /// Samples before the one that is given out next.
     samples: u64,
     newest: Option<Mono>,
+    /// The fold of everything that was given out or passed over: what checkpoints are made of.
+    fold: Box<Deriver>,
+    /// The block that the newest record read is in.
+    block: Position,
     checkpoints: Vec<Checkpoint>,
 }
 
@@ -47,8 +51,17 @@ struct Checkpoint {
 impl ReplayCursor {
     /// A cursor at the start of a recording.
     #[must_use]
-    pub const fn new(reader: RecordingReader) -> Self {
-        Self { reader, pending: None, samples: 0, newest: None, checkpoints: Vec::new() }
+    pub fn new(reader: RecordingReader) -> Self {
+        let block = reader.position();
+        Self {
+            reader,
+            pending: None,
+            samples: 0,
+            newest: None,
+            fold: Box::default(),
+            block,
+            checkpoints: Vec::new(),
+        }
     }
 
     /// Opens a recording at its start.
@@ -62,12 +75,28 @@ impl ReplayCursor {
     /// The next record; `None` at the end.
     #[expect(clippy::should_implement_trait, reason = "a cursor that is moved in between is no iterator")]
     pub fn next(&mut self) -> Option<Record> {
-        let record = self.pending.take().or_else(|| self.reader.next_record())?;
+        let record = self.pending.take().or_else(|| self.read())?;
+        self.pass(record.clone());
+        Some(record)
+    }
+
+    /// The next record of the recording; a fold is kept where a block begins.
+    fn read(&mut self) -> Option<Record> {
+        let record = self.reader.next_record()?;
+        let position = self.reader.position();
+        if position != self.block {
+            self.block = position;
+            self.keep(position);
+        }
+        Some(record)
+    }
+
+    fn pass(&mut self, record: Record) {
         if let Record::Sample(sample) = &record {
             self.samples += 1;
             self.newest = Some(sample.mono);
         }
-        Some(record)
+        let _snapshot: Option<Snapshot> = self.fold.push(record);
     }
 
     /// What the recording covers.
@@ -127,18 +156,14 @@ impl ReplayCursor {
             Target::At(at) => self.reader.position_at(at),
             Target::Sample(number) => self.reader.position_of(number).0,
         };
-        let (start, mut deriver) = self.start_for(goal);
+        let (start, fold) = self.start_for(goal);
         self.reader.seek(start);
         self.samples = self.reader.samples_before(start);
         self.pending = None;
         self.newest = None;
-        let mut block = start;
-        while let Some(record) = self.reader.next_record() {
-            let position = self.reader.position();
-            if position != block {
-                block = position;
-                self.keep(position, &deriver);
-            }
+        self.fold = fold;
+        self.block = start;
+        while let Some(record) = self.read() {
             if let Record::Sample(sample) = &record {
                 let met = match target {
                     Target::At(at) => sample.mono >= at,
@@ -146,12 +171,10 @@ impl ReplayCursor {
                 };
                 if met {
                     self.pending = Some(record);
-                    return Ok(deriver);
+                    return Ok(self.fold.clone());
                 }
-                self.samples += 1;
-                self.newest = Some(sample.mono);
             }
-            let _snapshot: Option<Snapshot> = deriver.push(record);
+            self.pass(record);
         }
         Err(self.newest)
     }
@@ -169,14 +192,14 @@ impl ReplayCursor {
     }
 
     /// Keeps a fold, if none near it is kept; drops the one that is missed least when there are too many.
-    fn keep(&mut self, position: Position, deriver: &Deriver) {
+    fn keep(&mut self, position: Position) {
         let Some(at) = self.newest else { return };
         let near = |other: &Checkpoint| at.since(other.at).max(other.at.since(at)) < SPACING;
         if self.checkpoints.iter().any(near) || at.since(self.span().first) < SPACING {
             return;
         }
         let index = self.checkpoints.partition_point(|other| other.position < position);
-        let deriver = Box::new(deriver.clone());
+        let deriver = self.fold.clone();
         self.checkpoints.insert(index, Checkpoint { position, at, deriver });
         if self.checkpoints.len() > CHECKPOINTS {
             // The one whose neighbours lie closest together; the first and the last stay.
@@ -188,6 +211,46 @@ impl ReplayCursor {
             if let Some((before, _)) = least {
                 self.checkpoints.remove(before + 1);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sample;
+    use crate::sources::recording::RecordingWriter;
+    use crate::units::Wall;
+
+    /// A recording of so many hours, a sample a minute.
+    fn hours(hours: u64) -> (tempfile::TempDir, ReplayCursor) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("long.kgtop");
+        let mut writer = RecordingWriter::create(&path, false).unwrap();
+        for minute in 0..=hours * 60 {
+            let mono = Mono(minute * 60_000_000);
+            let sample = Sample { mono, wall: Wall(i64::try_from(mono.0).unwrap()), ..Sample::default() };
+            writer.write(&Record::Sample(Box::new(sample))).unwrap();
+            if writer.is_due(mono) {
+                writer.flush().unwrap();
+            }
+        }
+        writer.flush().unwrap();
+        (directory, ReplayCursor::open(&path).unwrap())
+    }
+
+    #[test]
+    fn play_keeps_folds_to_go_back_to() {
+        let (_directory, mut cursor) = hours(3);
+        while cursor.next().is_some() {}
+        assert_eq!(cursor.elapsed(), Duration::from_secs(3 * 3_600));
+        assert_eq!(cursor.checkpoints.len(), CHECKPOINTS);
+        // From everywhere in the second half the next fold is near: nothing close to two hours is folded again.
+        for minute in 90..180 {
+            let target = Mono(minute * 60_000_000);
+            let before = cursor.checkpoints.iter().rfind(|checkpoint| checkpoint.at <= target);
+            let distance = target.since(before.unwrap().at);
+            assert!(distance <= Duration::from_secs(45 * 60), "{distance:?} before minute {minute}");
         }
     }
 }
