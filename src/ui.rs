@@ -65,6 +65,13 @@ pub fn layout(state: &State, area: Rect) -> Option<Layout> {
     })
 }
 
+/// Whether a plan that is open stands on the screen whole enough to be confirmed: on a pane that is too low for the
+/// change and the question it has not been seen.
+#[must_use]
+pub fn confirmable(state: &State) -> bool {
+    overlays::confirmable(state)
+}
+
 /// Draws the whole screen.
 pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     let area = frame.area();

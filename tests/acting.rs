@@ -123,6 +123,7 @@ fn a_power_limit_goes_from_a_key_over_its_plan_to_the_value_that_was_read_back()
 #[test]
 fn what_another_kgtop_changed_can_be_taken_back_here() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -145,6 +146,7 @@ fn children(pid: u32) -> usize {
 #[test]
 fn a_reset_finds_the_gpu_free_of_the_collector_which_comes_back_after_it() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -244,6 +246,7 @@ fn who_is_not_root_goes_through_sudo_on_the_suspended_screen_or_copies_the_line(
 #[test]
 fn what_is_typed_ahead_or_pasted_confirms_nothing() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -264,6 +267,7 @@ fn what_is_typed_ahead_or_pasted_confirms_nothing() {
 #[test]
 fn what_cannot_be_taken_back_is_confirmed_by_typing_the_bus() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -298,6 +302,7 @@ fn a_refusal_names_the_range_and_cannot_be_confirmed() {
 #[test]
 fn after_a_failure_the_value_is_the_drivers_and_kgtop_goes_on() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let fault =
@@ -380,6 +385,7 @@ const CLOSE: &str = "\x1b[<0;1;40M";
 #[test]
 fn keys_pastes_and_clicks_in_heaps_tell_the_driver_nothing() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");

@@ -310,6 +310,7 @@ fn a_full_disk_refuses_what_cannot_be_taken_back_and_nothing_else() {
 #[test]
 fn root_loads_no_library_that_others_can_write() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -317,6 +318,7 @@ fn root_loads_no_library_that_others_can_write() {
     std::fs::copy(stand_in::stand_in_library(), &copy).unwrap();
     std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
         .args(["act", "power-limit", "250", "--gpu", "0", "--yes", "--nvml-lib"])
         .arg(&copy)
         .arg("--root")
@@ -340,6 +342,7 @@ fn answered(machine: &Machine, arguments: &[&str], question: &str, answer: &str)
 #[test]
 fn a_library_that_others_can_write_is_loaded_by_no_command_of_root() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -351,6 +354,7 @@ fn a_library_that_others_can_write_is_loaded_by_no_command_of_root() {
     for command in ["stream", "snapshot", "doctor", "export"] {
         for named in [("--nvml-lib", &copy), ("--config", &config)] {
             let mut kgtop = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+            kgtop.env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"));
             kgtop.arg(command).arg(named.0).arg(named.1).arg("--root").arg(machine.path("root"));
             let output = kgtop.env("KGTOP_STAND_IN", machine.path("scenario.toml")).output().unwrap();
             assert_eq!(output.status.code(), Some(3), "{command} {}: {}", named.0, text(&output));
@@ -412,6 +416,7 @@ fn the_domain_is_typed_where_bus_and_device_are_not_enough() {
 #[test]
 fn a_question_is_asked_about_what_was_shown() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return;
     }
     let machine = Machine::new("");
@@ -435,6 +440,7 @@ fn a_question_is_asked_about_what_was_shown() {
 #[test]
 fn on_a_terminal_a_small_change_takes_a_y_and_a_destructive_one_the_bus_address() {
     if !is_root() {
+        eprintln!("not tried: only root gets that far");
         return; // refused before any question, as every test above shows
     }
     let machine = Machine::new("");

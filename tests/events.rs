@@ -84,6 +84,7 @@ fn without_any_log_the_driver_itself_tells_of_xids() {
 
 fn events(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
         .arg("events")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -169,7 +170,12 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 #[test]
 fn a_code_is_explained_and_nonsense_is_wrong_usage() {
     let explain = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_kgtop")).arg("explain").args(arguments).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
+            .arg("explain")
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text(&explain(&["xid", "79"])).contains("GPU_HAS_FALLEN_OFF_THE_BUS"));
@@ -213,6 +219,7 @@ fn stamps_without_a_zone_are_read_in_the_zone_that_tz_names() {
     std::fs::write(&log, line).unwrap();
     for zone in ["Asia/Tokyo", "JST-9"] {
         let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+            .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
             .args(["events", "--format", "json"])
             .arg(&log)
             .env("TZ", zone)

@@ -780,6 +780,46 @@ fn windows_go_around() {
     }
 }
 
+/// How many rows the screen says that it does not hold: ` ↑ 2 ↓ 3 more`.
+fn more(screen: &str) -> usize {
+    let told = screen.lines().filter_map(|line| {
+        let (before, _) = line.rsplit_once(" more")?;
+        let numbers = before.split(['↑', '↓']).skip(1).map(|part| part.trim().parse().ok());
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        numbers.filter(|numbers| !numbers.is_empty())
+    });
+    told.flatten().sum()
+}
+
+#[test]
+fn rows_that_the_screen_does_not_hold_are_counted() {
+    let rig = Rig::new(16, 20, Condition::Healthy);
+    // How the rows of a tab begin.
+    let row_of = |tab: Tab, line: &str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match tab {
+            Tab::Gpus => line.starts_with(['✓', 'i', '!']) && line.contains('%'),
+            Tab::Processes => {
+                let pid = line.trim_start_matches(['†', 'D', 'Z', '!', ' ']).split(' ').next().unwrap_or("");
+                pid == "–" || pid.parse::<u32>().is_ok_and(|pid| pid > 20_000)
+            }
+            _ => first.parse::<u32>().is_ok() && (line.contains(" W") || line.contains("/700")),
+        }
+    };
+    // Twenty processes, and memory of two GPUs that nobody owns.
+    for (tab, count) in [(Tab::Gpus, 16), (Tab::Limits, 16), (Tab::Processes, 22)] {
+        for keys in ["", "G", "jjjjjjjj"] {
+            let mut state = on(live(rig), tab);
+            press(&mut state, keys);
+            for (columns, rows) in [(200, 60), (120, 40), (80, 24), (40, 12), (30, 6)] {
+                let screen = shows(&state, columns, rows);
+                let seen = screen.lines().filter(|line| row_of(tab, line)).count();
+                assert_eq!(seen + more(&screen), count, "{tab:?} {keys} {columns}x{rows}: {screen}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_page_skips_no_line_unread() {
     let mut state = live(Rig::new(8, 8, Condition::Lost));

@@ -162,6 +162,85 @@ fn plans_that_cannot_be_confirmed() {
     check("plan-not-proven", &process);
 }
 
+/// The screen of that size, and what is on it.
+fn sized(state: &mut State, columns: u16, rows: u16) -> String {
+    update(state, Message::Resize(columns, rows));
+    text(&frame(state, &Theme::probe(), columns, rows))
+}
+
+#[test]
+fn a_plan_that_a_low_pane_cannot_show_is_not_confirmed_there() {
+    let weights = [(plan(2, 0, "250\n"), "y goes on"), (plan(0, 0, "560\n"), "y/N"), (plan(2, ECC, ""), "›")];
+    for (mut state, asks) in weights {
+        seen(&mut state);
+        assert!(state.is_armed());
+        let (mut confirmed, mut low) = (0, 0);
+        for (columns, rows) in [(120, 40), (80, 24), (40, 12), (60, 9), (60, 7), (40, 7), (30, 6)] {
+            let screen = sized(&mut state, columns, rows);
+            assert!(!state.is_armed(), "{columns}x{rows}: what was seen on another screen counts");
+            let footer = screen.lines().last().unwrap().to_owned();
+            if kgtop::ui::confirmable(&state) {
+                // Both stand there, whole; and the question once it was read.
+                seen(&mut state);
+                let screen = sized(&mut state, columns, rows);
+                assert!(state.is_armed(), "the same size is no other screen");
+                assert!(screen.contains("Change ") && screen.contains(asks), "{columns}x{rows}: {screen}");
+                assert!(!screen.contains("too low"), "{screen}");
+                confirmed += 1;
+            } else {
+                assert!(screen.contains("too low to confirm"), "{columns}x{rows}: {screen}");
+                assert!(!footer.contains("yes") && !footer.contains("go on"), "{columns}x{rows}: {footer}");
+                let effects = press(&mut state, "y\n");
+                assert!(effects.iter().all(|effect| !matches!(effect, Effect::Act(_))), "{effects:?}");
+                assert!(matches!(state.overlay(), Overlay::Plan(_)), "{columns}x{rows}");
+                low += 1;
+            }
+        }
+        assert!(confirmed >= 3 && low >= 1, "{confirmed} sizes confirm, {low} do not");
+    }
+}
+
+#[test]
+fn why_a_plan_is_refused_can_be_read_whole_on_a_low_pane() {
+    let mut state = plan(2, 0, "900\n");
+    let whole = "refused: ";
+    for (columns, rows) in [(60, 7), (30, 6)] {
+        let mut said = String::new();
+        update(&mut state, Message::MoveOverlay { motion: kgtop::app::Motion::First, first: 0, last: 0 });
+        for _ in 0..12 {
+            for line in sized(&mut state, columns, rows).lines().filter(|line| line.starts_with('│')) {
+                let line = line.trim_matches(['│', ' ']);
+                if !said.ends_with(line) {
+                    said = format!("{said} {line}");
+                }
+            }
+            acting::event(&mut state, (columns, rows), &key('↓'));
+        }
+        let Overlay::Plan(_) = state.overlay() else { panic!("closed") };
+        assert!(said.contains(whole), "{said}");
+        assert!(said.contains("200 W to 700 W") || said.contains("between 200"), "{columns}x{rows}: {said}");
+    }
+}
+
+#[test]
+fn what_can_be_written_scrolls_beneath_a_low_pane() {
+    let mut state = live();
+    press(&mut state, "a\n25x\n");
+    let first = sized(&mut state, 40, 9);
+    assert!(first.contains("25x▏") && first.contains("more lines ↓"), "{first}");
+    let mut seen = first;
+    for _ in 0..8 {
+        acting::event(&mut state, (40, 9), &key('↓'));
+        seen.push_str(&sized(&mut state, 40, 9));
+    }
+    for part in ["! a power limit is watts", "Watts (250)", "200 W to 700 W", "│ 700 W "] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    assert!(!sized(&mut state, 40, 9).contains("more line"), "the end is reached");
+    // What is wrong is marked where nothing else has room.
+    assert!(sized(&mut state, 30, 6).contains("! 25x▏"));
+}
+
 #[test]
 fn what_was_read_for_another_plan_is_not_taken_for_this_one() {
     let mut state = live();
@@ -258,6 +337,45 @@ fn a_reset_stops_the_collector_and_starts_it_again() {
     let died = Outcome::Failed { error: "died".into(), now: None, advice: "look".into() };
     let effects = update(&mut state, Message::ActEnded(died));
     assert!(effects.contains(&Effect::HoldCollector(false)), "{effects:?}");
+}
+
+#[test]
+fn sudo_finds_the_gpu_free_where_it_is_taken_away_and_nowhere_else() {
+    let through_sudo = |entry: usize, value: &str| {
+        let mut state = live();
+        let effects = press(&mut state, &format!("↓↓a{}\n{value}", "↓".repeat(entry)));
+        answer(&mut state, acting::preflight(&effects, NOW, false, None));
+        let effects = press(&mut state, "s");
+        (state, effects)
+    };
+    let (mut state, effects) = through_sudo(RESET, "");
+    assert!(matches!(effects.as_slice(), [Effect::HoldCollector(true), Effect::Sudo(_)]), "{effects:?}");
+    assert_eq!(press(&mut state, "R"), [], "no collector starts meanwhile");
+    let ended = |state: &mut State| update(state, Message::SudoEnded { text: "through sudo: done".into() });
+    assert_eq!(ended(&mut state), [Effect::HoldCollector(false), Effect::ReadAgain]);
+    assert_eq!(press(&mut state, "R"), [Effect::RestartCollector]);
+    let (mut state, effects) = through_sudo(0, "250\n");
+    assert!(matches!(effects.as_slice(), [Effect::Sudo(_)]), "{effects:?}");
+    assert_eq!(ended(&mut state), [Effect::ReadAgain]);
+}
+
+#[test]
+fn what_is_refused_for_more_than_roots_rights_is_not_copied() {
+    let copied = |mut state: State| {
+        let effects = press(&mut state, "c");
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Copy(text) => Some(text),
+            _ => None,
+        })
+    };
+    assert!(copied(plan(2, 0, "250\n")).is_some_and(|text| text.starts_with("nvidia-smi ")));
+    assert_eq!(copied(plan(2, 0, "900\n")), None);
+    // A process is on it.
+    assert_eq!(copied(plan(0, RESET, "")), None);
+    let mut state = live();
+    let effects = press(&mut state, "a\n250\n");
+    answer(&mut state, acting::preflight(&effects, NOW, false, None));
+    assert!(copied(state).is_some_and(|text| text.starts_with("sudo ")));
 }
 
 #[test]

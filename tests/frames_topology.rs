@@ -224,6 +224,23 @@ fn both_tabs_in_every_condition_at_every_size() {
 }
 
 #[test]
+fn devices_that_the_matrix_does_not_hold_are_counted() {
+    let mut state = on(state_of(&Rig::new(8, 0, Condition::Healthy), 8, with_pairs), Tab::Topology);
+    for (columns, rows) in [(80, 24), (40, 12)] {
+        let screen = shows(&state, columns, rows);
+        let starts = |line: &&str| line.starts_with("GPU") || line.starts_with("NIC");
+        // Rows of the matrix stand above the line that names the pair.
+        let rows_seen =
+            screen.lines().take_while(|line| !line.contains("GPU0 – GPU1")).filter(starts).count();
+        let said = format!("↓ {} more", 16 - rows_seen);
+        assert!(rows_seen < 16 && screen.contains(&said), "{said}: {screen}");
+    }
+    press(&mut state, "G");
+    let tells = |columns, rows| shows(&state, columns, rows).lines().any(|line| line.ends_with(" more"));
+    assert!(tells(80, 24) && !tells(200, 60));
+}
+
+#[test]
 fn a_click_selects_the_cell_that_is_under_it() {
     let mut state = on(state_of(&Rig::new(8, 0, Condition::Healthy), 0, with_pairs), Tab::Topology);
     let screen = shows(&state, 120, 40);

@@ -46,6 +46,7 @@ fn tools_of(state: &str) -> tempfile::TempDir {
 
 fn run(root: &Path, tools: Option<&Path>, format: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kgtop"));
+    command.env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"));
     command.args(["storage", "--interval", "0.2", "--format", format, "--root"]).arg(root);
     if let Some(tools) = tools {
         command.arg("--zfs-tools").arg(tools);
@@ -142,6 +143,7 @@ fn the_models_of_the_tab_are_in_the_text() {
 fn the_whole_snapshot_has_storage_too() {
     let tools = tools_of("2.3.9-healthy");
     let output = Command::new(env!("CARGO_BIN_EXE_kgtop"))
+        .env("XDG_CONFIG_HOME", std::env::temp_dir().join("kgtop-test-no-config"))
         .args(["snapshot", "--format", "json", "--interval", "0.2", "--root"])
         .arg(fixture("2.3.9-healthy/root"))
         .arg("--zfs-tools")

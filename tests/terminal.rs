@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// From `q` to the shell's prompt. What is asked is 100 ms, and each test prints what it took; a busy machine gets more
 /// before a test fails. Waiting for a call that never returns would take for ever.
-const QUIT: Duration = Duration::from_secs(1);
+const QUIT: Duration = Duration::from_secs(5);
 
 fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scenarios").join(name)

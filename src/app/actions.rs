@@ -256,6 +256,13 @@ pub(super) fn hasty(state: &mut State) {
     }
 }
 
+/// The screen is another: what was seen on it counts no more.
+pub(super) fn unseen(state: &mut State) {
+    if let Overlay::Plan(view) = &mut state.overlay {
+        view.armed = false;
+    }
+}
+
 /// The plan of that generation has been on the screen, and no input is left that came before.
 pub(super) fn seen(state: &mut State, generation: u64) {
     if let Overlay::Plan(view) = &mut state.overlay

@@ -61,7 +61,13 @@ fn dispatch(state: &mut State, message: Message) -> Vec<Effect> {
             state.ticked = Some(mono);
             return actions::tick(state, mono);
         }
-        Message::Resize(columns, rows) => state.size = (columns, rows),
+        Message::Resize(columns, rows) => {
+            // A plan that fitted may not fit any more: it has to be seen again.
+            if state.size != (columns, rows) {
+                actions::unseen(state);
+            }
+            state.size = (columns, rows);
+        }
         Message::SourceEnded { reason, restarting_in } => {
             state.source = SourceLife::Ended { reason, restarting_in };
             state.ticked_first = None;
@@ -294,7 +300,8 @@ fn change_speed(state: &mut State, faster: bool) -> Vec<Effect> {
 /// the message.
 fn move_overlay(overlay: &mut Overlay, motion: Motion, first: usize, last: usize) {
     let scroll = match overlay {
-        Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => return,
+        Overlay::None | Overlay::Actions(_) => return,
+        Overlay::Ask(ask) => &mut ask.scroll,
         Overlay::Findings { scroll, .. } => scroll.get_or_insert(first),
         Overlay::Plan(view) => &mut view.scroll,
         Overlay::Help { scroll }

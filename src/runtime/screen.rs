@@ -95,6 +95,9 @@ impl Loop {
         let _last_resort = LastResort::begin().wrap_err("the thread for signals could not be started")?;
         let guard = Guard::enter(self.mouse).wrap_err("the terminal could not be taken over")?;
         let mut screen = terminal::screen().wrap_err("the terminal's size could not be read")?;
+        if let Ok(size) = screen.size() {
+            update(&mut self.state, Message::Resize(size.width, size.height));
+        }
         self.tick();
         self.draw(&mut screen)?;
         let mut input = EventStream::new();
@@ -230,7 +233,7 @@ impl Loop {
 
     /// The plan that is being looked at, and until when that takes.
     fn look(&self, last: Option<Look>) -> Option<Look> {
-        let generation = self.state.plan_to_be_seen()?;
+        let generation = self.state.plan_to_be_seen().filter(|_| ui::confirmable(&self.state))?;
         let last = last.filter(|look| look.generation == generation);
         Some(last.unwrap_or_else(|| Look { generation, until: (self.clock.mono)().plus(LOOKED_AT) }))
     }

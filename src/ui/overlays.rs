@@ -1,5 +1,6 @@
 //! What lies over the screen: help, findings, a process, a notice, an action. Each is a list of lines in one frame;
-//! below the lines of an action stands what is asked, which does not scroll away.
+//! below the lines of an action stands what is asked, which does not scroll away. What a low pane has no room for
+//! is never confirmed there.
 
 mod actions;
 mod findings;
@@ -32,7 +33,8 @@ pub(super) fn area(state: &State, body: Rect) -> Option<Rect> {
     let margin = if body.width > 60 { 4 } else { 0 };
     let wide = (body.width - margin).min(WIDEST + 4);
     let columns = wide.saturating_sub(4);
-    let count = lines(state, columns).len() + asked(state, columns).len();
+    let most = body.height.saturating_sub(2);
+    let count = lines(state, columns, most).len() + asked(state, columns, most).len();
     let lines = u16::try_from(count).unwrap_or(u16::MAX);
     let high = lines.saturating_add(2).min(body.height).max(3.min(body.height));
     let x = body.x + (body.width - wide) / 2;
@@ -57,7 +59,7 @@ pub(super) fn shown(state: &State, screen: Rect) -> Shown {
         return Shown::default();
     };
     let columns = area.width.saturating_sub(4);
-    let (count, room) = (lines(state, columns).len(), room(state, area, columns));
+    let (count, room) = (lines(state, columns, inside(area)).len(), room(state, area, columns));
     Shown { first: first_line(state, columns, count, room), last: count.saturating_sub(room), room }
 }
 
@@ -74,21 +76,41 @@ fn first_line(state: &State, columns: u16, count: usize, room: usize) -> usize {
     }
 }
 
-/// Lines that have room above what is asked.
-fn room(state: &State, area: Rect, columns: u16) -> usize {
-    usize::from(area.height.saturating_sub(2)).saturating_sub(asked(state, columns).len())
+/// Lines within the frame.
+const fn inside(area: Rect) -> u16 {
+    area.height.saturating_sub(2)
 }
 
-/// What stands below the lines.
-fn asked(state: &State, columns: u16) -> Vec<Line> {
+/// Lines that have room above what is asked.
+fn room(state: &State, area: Rect, columns: u16) -> usize {
+    usize::from(inside(area)).saturating_sub(asked(state, columns, inside(area)).len())
+}
+
+/// Whether what is to be confirmed stands on the screen whole: the change and the question. As long as the screen's
+/// size is not known, it does.
+pub(super) fn confirmable(state: &State) -> bool {
+    let Overlay::Plan(view) = &state.overlay else { return false };
+    let (columns, rows) = state.size;
+    let screen = Rect { x: 0, y: 0, width: columns, height: rows };
+    match super::layout(state, screen).and_then(|layout| layout.overlay) {
+        Some(area) => {
+            view.weight().is_some()
+                && plan::fit(state, view, area.width.saturating_sub(4), inside(area)).is_some()
+        }
+        None => (columns, rows) == (0, 0),
+    }
+}
+
+/// What stands below the lines, of which there are at most `most` together with them.
+fn asked(state: &State, columns: u16, most: u16) -> Vec<Line> {
     match &state.overlay {
-        Overlay::Ask(ask) => actions::asked(ask, columns),
-        Overlay::Plan(view) => plan::asked(state, view, columns),
+        Overlay::Ask(ask) => actions::asked(ask, columns, most),
+        Overlay::Plan(view) => plan::parts(state, view, columns, most).1,
         _ => Vec::new(),
     }
 }
 
-fn lines(state: &State, columns: u16) -> Vec<Line> {
+fn lines(state: &State, columns: u16, most: u16) -> Vec<Line> {
     match &state.overlay {
         Overlay::None => Vec::new(),
         Overlay::Help { .. } => help::lines(state, columns),
@@ -96,8 +118,8 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
         Overlay::Gpu { id, .. } => gpu::lines(state, id, columns),
         Overlay::Process { key, .. } => process::lines(state, *key, columns),
         Overlay::Actions(menu) => actions::lines(state, menu, columns),
-        Overlay::Ask(ask) => actions::question(state, ask, columns),
-        Overlay::Plan(view) => plan::lines(view, columns),
+        Overlay::Ask(ask) => actions::question(state, ask, columns, most),
+        Overlay::Plan(view) => plan::parts(state, view, columns, most).0,
         Overlay::Progress { .. } => progress::lines(state, columns),
         Overlay::Notice { lines, .. } if lines.is_empty() => vec![vec![("nothing yet".into(), Role::Muted)]],
         Overlay::Notice { lines, .. } => {
@@ -111,7 +133,7 @@ fn lines(state: &State, columns: u16) -> Vec<Line> {
 /// ever confirmed by it.
 pub(super) fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {
     let columns = area.width.saturating_sub(4);
-    let count = lines(state, columns).len();
+    let count = lines(state, columns, inside(area)).len();
     let row = usize::from(position.y.checked_sub(area.y + 1)?);
     let room = room(state, area, columns);
     let line = first_line(state, columns, count, room) + row;
@@ -140,16 +162,12 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
     pen.fill(area, Role::Text);
     frame(area, &title(state), pen);
-    let inner = Rect {
-        x: area.x + 2,
-        y: area.y + 1,
-        width: area.width.saturating_sub(4),
-        height: area.height.saturating_sub(2),
-    };
-    let lines = lines(state, inner.width);
+    let inner =
+        Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: inside(area) };
+    let lines = lines(state, inner.width, inner.height);
     let room = room(state, area, inner.width);
     let first = first_line(state, inner.width, lines.len(), room);
-    let asked = asked(state, inner.width);
+    let asked = asked(state, inner.width, inner.height);
     let shown = lines.iter().skip(first).take(room).chain(&asked);
     for (y, line) in (inner.y..inner.bottom()).zip(shown) {
         let mut x = inner.x;
@@ -159,7 +177,7 @@ pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     }
     let below = lines.len().saturating_sub(first + room);
     if below > 0 {
-        let more = format!(" {below} more lines ↓ ");
+        let more = format!(" {below} more {} ↓ ", if below == 1 { "line" } else { "lines" });
         let at = area.right().saturating_sub(width(&more) + 2);
         pen.text(at, area.bottom() - 1, width(&more), &more, Role::Key);
     }
@@ -185,7 +203,8 @@ fn title(state: &State) -> String {
 
 fn scroll(overlay: &Overlay) -> usize {
     match overlay {
-        Overlay::None | Overlay::Actions(_) | Overlay::Ask(_) => 0,
+        Overlay::None | Overlay::Actions(_) => 0,
+        Overlay::Ask(ask) => ask.scroll,
         Overlay::Help { scroll }
         | Overlay::Gpu { scroll, .. }
         | Overlay::Process { scroll, .. }

@@ -10,7 +10,8 @@ mod storage;
 mod topology;
 
 use super::keys::Context;
-use super::widgets::Pen;
+use super::theme::Role;
+use super::widgets::{Pen, width};
 use crate::app::{Message, Motion, State, Tab};
 use ratatui::layout::{Position, Rect};
 
@@ -94,6 +95,24 @@ pub(super) fn first_row(selected: usize, count: usize, room: usize) -> usize {
         first += step;
     }
     first.min(count - room)
+}
+
+/// Says at the right end of `line` how many of `count` rows the screen does not hold, of which `shown` from `first` on
+/// stand on it; gives what is left of the line.
+pub(super) fn tell_hidden(line: Rect, first: usize, shown: usize, count: usize, pen: &mut Pen<'_>) -> Rect {
+    let below = count.saturating_sub(first + shown);
+    let text = match (first, below) {
+        (0, 0) => return line,
+        (0, below) => format!(" ↓ {below} more"),
+        (above, 0) => format!(" ↑ {above} more"),
+        (above, below) => format!(" ↑ {above} ↓ {below} more"),
+    };
+    if line.height == 0 {
+        return line;
+    }
+    let columns = width(&text).min(line.width);
+    pen.text(line.right() - columns, line.y, columns, &text, Role::Key);
+    Rect { width: line.width - columns, ..line }
 }
 
 #[cfg(test)]

@@ -30,11 +30,13 @@ pub struct Ask {
     pub(crate) text: String,
     /// What is wrong with it.
     pub(crate) error: Option<String>,
+    /// First line shown of what can be written.
+    pub(crate) scroll: usize,
 }
 
 impl Ask {
     pub(super) const fn new(subject: Subject, question: Question) -> Self {
-        Self { subject, question, text: String::new(), error: None }
+        Self { subject, question, text: String::new(), error: None, scroll: 0 }
     }
 
     pub(super) fn type_text(&mut self, text: &str) {
@@ -86,6 +88,7 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
         Err(error) => {
             if let Overlay::Ask(ask) = &mut state.overlay {
                 ask.error = Some(error);
+                ask.scroll = 0;
             }
             Vec::new()
         }

@@ -1,6 +1,8 @@
 //! The header of a GGUF file (little endian, versions 2 and 3). The tokeniser's arrays of megabytes stand in the
 //! middle of it: they are skipped as they stream by.
 
+mod stream;
+
 use super::HeaderError;
 use super::plain::{failed, plain};
 use super::types;
@@ -9,15 +11,12 @@ use crate::units::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read};
 use std::sync::Arc;
+use stream::{ARRAY_AT_MOST, Stream, Value};
 
 /// Headers measure 5 to 8 MB with a vocabulary of 128 thousand tokens.
 const HEADER_AT_MOST: u64 = 64 << 20;
 /// Headers have some dozen keys and up to some thousand tensors.
 const ENTRIES_AT_MOST: u64 = 65_536;
-/// Keys and the texts that are kept; a chat template is longer and is skipped.
-const TEXT_AT_MOST: u64 = 4_096;
-/// Layers in an array of one value per layer; vocabularies are longer and are skipped.
-const ARRAY_AT_MOST: u64 = 1_024;
 /// Keys of the file that are used.
 const GENERAL: [&str; 4] = ["general.architecture", "general.name", "general.file_type", "split.count"];
 /// Keys that are used, each behind the name of the architecture.
@@ -43,20 +42,11 @@ const OF_ARCHITECTURE: [&str; 18] = [
 ];
 /// Values that are kept. A model has those of one architecture; the name of it may stand behind them.
 const KEPT_AT_MOST: usize = 256;
-/// `GGML_MAX_DIMS`.
-const DIMENSIONS_AT_MOST: u32 = 4;
 /// Layers with sliding attention, where the header gives the window and no pattern: every so many layers one keeps
 /// the whole context (`llama.cpp`, `set_swa_pattern` of each architecture).
 const PATTERNS: &[(&str, u64)] = &[("gemma2", 2), ("gemma3", 6), ("cohere2", 4), ("gpt-oss", 2)];
 /// Architectures of which all layers slide.
 const ALL_SLIDE: &[&str] = &["phi3"];
-
-enum Value {
-    Number(u64),
-    Text(Arc<str>),
-    Numbers(Vec<u64>),
-    Other,
-}
 
 /// Reads the header.
 ///
@@ -228,131 +218,5 @@ impl Facts {
             Some(every) => layer % every < every - 1,
             None => ALL_SLIDE.contains(&architecture),
         }
-    }
-}
-
-struct Stream<R>(BufReader<R>);
-
-impl<R: Read> Stream<R> {
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], HeaderError> {
-        let mut bytes = [0; N];
-        self.0.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, HeaderError> {
-        self.bytes().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, HeaderError> {
-        self.bytes().map(u64::from_le_bytes)
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), HeaderError> {
-        let skipped = std::io::copy(&mut (&mut self.0).take(length), &mut std::io::sink())?;
-        if skipped == length { Ok(()) } else { Err(invalid("it ends within its header")) }
-    }
-
-    /// A text; a long one is skipped.
-    fn text(&mut self) -> Result<Option<Arc<str>>, HeaderError> {
-        let length = self.u64()?;
-        if length > TEXT_AT_MOST {
-            self.skip(length)?;
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        (&mut self.0).take(length).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != length {
-            return Err(invalid("it ends within its header"));
-        }
-        Ok(Some(String::from_utf8_lossy(&bytes).into()))
-    }
-
-    fn value(&mut self, kind: u32) -> Result<Value, HeaderError> {
-        match kind {
-            8 => return Ok(self.text()?.map_or(Value::Other, Value::Text)),
-            9 => return self.array(),
-            _ => {}
-        }
-        let size = size_of(kind)?;
-        self.number(size)
-            .map(|number| if kind == 6 || kind == 12 { Value::Other } else { Value::Number(number) })
-    }
-
-    /// The same of a value that is not used: nothing of it is kept.
-    fn skip_value(&mut self, kind: u32) -> Result<(), HeaderError> {
-        match kind {
-            8 => {
-                let length = self.u64()?;
-                self.skip(length)
-            }
-            9 => {
-                let (kind, length) = (self.u32()?, self.u64()?);
-                self.skip_array(kind, length)
-            }
-            _ => self.skip(size_of(kind)?),
-        }
-    }
-
-    fn skip_array(&mut self, kind: u32, length: u64) -> Result<(), HeaderError> {
-        if kind == 8 {
-            for _ in 0..length {
-                let text = self.u64()?;
-                self.skip(text)?;
-            }
-            return Ok(());
-        }
-        let bytes = length.checked_mul(size_of(kind)?);
-        self.skip(bytes.ok_or_else(|| invalid("an array longer than any file"))?)
-    }
-
-    fn number(&mut self, size: u64) -> Result<u64, HeaderError> {
-        Ok(match size {
-            1 => u64::from(u8::from_le_bytes(self.bytes()?)),
-            2 => u64::from(u16::from_le_bytes(self.bytes()?)),
-            4 => u64::from(self.u32()?),
-            _ => self.u64()?,
-        })
-    }
-
-    fn array(&mut self) -> Result<Value, HeaderError> {
-        let (kind, length) = (self.u32()?, self.u64()?);
-        if kind == 8 || length > ARRAY_AT_MOST {
-            return self.skip_array(kind, length).map(|()| Value::Other);
-        }
-        let size = size_of(kind)?;
-        (0..length).map(|_| self.number(size)).collect::<Result<_, _>>().map(Value::Numbers)
-    }
-
-    /// Type, elements and bytes of the next tensor.
-    fn tensor(&mut self) -> Result<(&'static str, u64, u64), HeaderError> {
-        let _name = self.text()?;
-        let dimensions = self.u32()?;
-        if dimensions > DIMENSIONS_AT_MOST {
-            return Err(invalid(format!("a tensor of {dimensions} dimensions")));
-        }
-        let mut elements = 1_u64;
-        for _ in 0..dimensions {
-            elements =
-                elements.checked_mul(self.u64()?).ok_or_else(|| invalid("a tensor larger than any file"))?;
-        }
-        let kind = self.u32()?;
-        let _offset = self.u64()?;
-        let (name, block, bytes) =
-            types::ggml(kind).ok_or_else(|| invalid(format!("tensor type {kind} is not known")))?;
-        let bytes =
-            (elements / block).checked_mul(bytes).ok_or_else(|| invalid("a tensor larger than any file"))?;
-        Ok((name, elements, bytes))
-    }
-}
-
-/// Bytes of a value of fixed size.
-fn size_of(kind: u32) -> Result<u64, HeaderError> {
-    match kind {
-        0 | 1 | 7 => Ok(1),
-        2 | 3 => Ok(2),
-        4..=6 => Ok(4),
-        10..=12 => Ok(8),
-        _ => Err(invalid(format!("value type {kind} is not known"))),
     }
 }

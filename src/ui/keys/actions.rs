@@ -4,6 +4,7 @@ use super::table::{SCROLL, scroll};
 use super::{Binding, Context, bind, ch, ctrl, key, list};
 use crate::app::actions::{Intent, Run};
 use crate::app::{Message, Motion, Overlay, State};
+use crate::ui::overlays::confirmable;
 use crossterm::event::KeyCode;
 
 /// All contexts, in the order of the help.
@@ -16,9 +17,9 @@ pub(super) fn active(state: &State, overlay: &Overlay) -> Vec<&'static Context> 
     match overlay {
         Overlay::Actions(_) => contexts.push(&LIST),
         Overlay::Ask(_) => contexts.push(&VALUE),
-        Overlay::Plan(view) if view.is_typed() => contexts.push(&TYPED),
+        Overlay::Plan(view) if view.is_typed() && confirmable(state) => contexts.push(&TYPED),
         Overlay::Plan(view) => {
-            if view.weight().is_some() {
+            if view.weight().is_some() && confirmable(state) {
                 contexts.push(&YES);
             }
             if view.plan.as_ref().is_some_and(crate::actions::Plan::needs_only_root) {
@@ -94,27 +95,38 @@ static LIST: Context = Context {
     ],
 };
 
+/// What scrolls where letters are text.
+static ARROWS: [Binding; 4] = [
+    send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
+    send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
+    send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
+    send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
+];
+
 static VALUE: Context = Context {
     name: "While a value is typed",
-    bindings: &[&[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "plan it",
-            "show the plan; nothing is sent yet",
-            Intent::Accept
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Backspace)],
-            "Backspace",
-            "",
-            "remove a character",
-            Intent::Backspace
-        ),
-        send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
-    ]],
+    bindings: &[
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "plan it",
+                "show the plan; nothing is sent yet",
+                Intent::Accept
+            ),
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Backspace)],
+                "Backspace",
+                "",
+                "remove a character",
+                Intent::Backspace
+            ),
+            send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
+        ],
+        &ARROWS,
+    ],
 };
 
 static YES: Context = Context {
@@ -165,29 +177,28 @@ static PLAN: Context = Context {
 
 static TYPED: Context = Context {
     name: "On a plan that is confirmed by typing its target",
-    bindings: &[&[
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Enter)],
-            "Enter",
-            "go on",
-            "go on, if what was typed is the target",
-            Intent::Accept
-        ),
-        bind!(
-            Message::Actions,
-            [key(KeyCode::Backspace)],
-            "Backspace",
-            "",
-            "remove a character",
-            Intent::Backspace
-        ),
-        send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
-        send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
-        send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
-        send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
-        send!([key(KeyCode::PageDown)], "PgDn", "", "a page down", scroll(Motion::PageDown)),
-    ]],
+    bindings: &[
+        &[
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Enter)],
+                "Enter",
+                "go on",
+                "go on, if what was typed is the target",
+                Intent::Accept
+            ),
+            bind!(
+                Message::Actions,
+                [key(KeyCode::Backspace)],
+                "Backspace",
+                "",
+                "remove a character",
+                Intent::Backspace
+            ),
+            send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
+        ],
+        &ARROWS,
+    ],
 };
 
 static UNDO: Context = Context {

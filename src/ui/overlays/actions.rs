@@ -75,8 +75,8 @@ pub(super) fn asked_for(ask: &Ask) -> &'static str {
     }
 }
 
-/// What can be written.
-pub(super) fn question(state: &State, ask: &Ask, columns: u16) -> Vec<Line> {
+/// What can be written; before it what is wrong, where there is no room for that beneath the field.
+pub(super) fn question(state: &State, ask: &Ask, columns: u16, most: u16) -> Vec<Line> {
     let (how, range) = match ask.question {
         Question::PowerLimit => {
             ("Watts (250), per cent of the default (80%), or default.", state.range_of(ask))
@@ -86,8 +86,11 @@ pub(super) fn question(state: &State, ask: &Ask, columns: u16) -> Vec<Line> {
         }
         Question::Niceness => ("A number: -20 is first, 19 is last, 0 is usual.", None),
     };
-    let mut lines: Vec<Line> =
-        wrapped(how, columns).into_iter().map(|line| vec![(line, Role::Text)]).collect();
+    let mut lines = complaint(ask, columns);
+    if beneath(&lines, most) {
+        lines.clear();
+    }
+    lines.extend(wrapped(how, columns).into_iter().map(|line| vec![(line, Role::Text)]));
     if let Some(range) = range {
         lines.extend(wrapped(&range, columns).into_iter().map(|line| vec![(line, Role::Muted)]));
     }
@@ -95,20 +98,38 @@ pub(super) fn question(state: &State, ask: &Ask, columns: u16) -> Vec<Line> {
     lines
 }
 
+/// What is wrong with what was typed.
+fn complaint(ask: &Ask, columns: u16) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(error) = &ask.error {
+        marked(&mut lines, "! ", error, Role::Warning, columns);
+    }
+    lines
+}
+
+/// Whether a complaint has room beneath the field, with a line to spare for what can be written.
+fn beneath(complaint: &[Line], most: u16) -> bool {
+    complaint.len() + 2 <= usize::from(most)
+}
+
 /// The field.
-pub(super) fn asked(ask: &Ask, columns: u16) -> Vec<Line> {
+pub(super) fn asked(ask: &Ask, columns: u16, most: u16) -> Vec<Line> {
     let unit = match ask.question {
         Question::PowerLimit | Question::Niceness => "",
         Question::Clocks(_) => " MHz",
     };
+    // Where what is wrong has no room, the mark says that something is.
+    let mark =
+        if ask.error.is_some() { ("! ".to_owned(), Role::Warning) } else { ("› ".into(), Role::Accent) };
     let mut lines = vec![vec![
-        ("› ".to_owned(), Role::Accent),
+        mark,
         (ask.text.clone(), Role::Strong),
         ("▏".to_owned(), Role::Accent),
         (unit.to_owned(), Role::Muted),
     ]];
-    if let Some(error) = &ask.error {
-        marked(&mut lines, "! ", error, Role::Warning, columns);
+    let mut complaint = complaint(ask, columns);
+    if beneath(&complaint, most) {
+        lines.append(&mut complaint);
     }
     lines
 }

@@ -6,6 +6,7 @@ use crate::app::State;
 use crate::app::actions::PlanView;
 use crate::ui::theme::Role;
 use crate::ui::words;
+use std::ops::Range;
 
 /// Width of the labels: the longest has eight letters.
 const LABEL: u16 = 10;
@@ -23,10 +24,11 @@ pub(super) fn row(label: &str, text: &str, role: Role, columns: u16) -> Vec<Line
         .collect()
 }
 
-/// The rows of the plan, as `--dry-run` prints them; how it is confirmed stands below.
-pub(super) fn lines(view: &PlanView, columns: u16) -> Vec<Line> {
-    let Some(plan) = &view.plan else { return Vec::new() };
+/// The rows of the plan, as `--dry-run` prints them, and which of the lines are the change; how it is confirmed stands
+/// below.
+fn rows(plan: &Plan, columns: u16) -> (Vec<Line>, Range<usize>) {
     let mut lines = Vec::new();
+    let mut change = 0..0;
     let mut above = "";
     for found in plan.rows() {
         let is_uuid = above == "GPU" && found.label.is_empty();
@@ -39,17 +41,84 @@ pub(super) fn lines(view: &PlanView, columns: u16) -> Vec<Line> {
             _ if found.is_refusal => Role::Critical,
             _ => Role::Text,
         };
+        let first = lines.len();
         lines.extend(row(found.label, &found.text, role, columns));
+        if found.label == "Change" {
+            change = first..lines.len();
+        }
     }
     lines.push(Vec::new());
-    lines
+    (lines, change)
 }
 
-/// What is asked, or why nothing is.
-pub(super) fn asked(state: &State, view: &PlanView, columns: u16) -> Vec<Line> {
+/// How a plan stands where there is not room for all of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Everything up to the change, and all that is asked.
+    Whole,
+    /// The change comes first.
+    ChangeFirst,
+    /// The same, without the age of the plan.
+    WithoutAge,
+}
+
+/// How the change of a plan that can be confirmed and its question stand in `most` lines; `None`: not at all, and
+/// nothing is confirmed then.
+pub(super) fn fit(state: &State, view: &PlanView, columns: u16, most: u16) -> Option<Fit> {
+    let (_, change) = rows(view.plan.as_ref()?, columns);
+    let notes = notes(state, view, columns);
+    // It must not depend on whether it was read already.
+    let unread = question(view, false, columns).len();
+    let question = question(view, true, columns).len().max(unread);
+    let fits = |lines: usize| lines <= usize::from(most);
+    if fits(change.end + notes.len() + question) {
+        Some(Fit::Whole)
+    } else if fits(change.len() + notes.len() + question) {
+        Some(Fit::ChangeFirst)
+    } else if fits(change.len() + notes.len() - 1 + question) {
+        Some(Fit::WithoutAge)
+    } else {
+        None
+    }
+}
+
+/// The lines that scroll, and what is asked below them, in `most` lines.
+pub(super) fn parts(state: &State, view: &PlanView, columns: u16, most: u16) -> (Vec<Line>, Vec<Line>) {
     let Some(plan) = &view.plan else {
-        return vec![vec![("reading what the plan rests on…".to_owned(), Role::Muted)]];
+        let reading = vec![("reading what the plan rests on…".to_owned(), Role::Muted)];
+        return (Vec::new(), vec![reading]);
     };
+    let (mut rows, change) = rows(plan, columns);
+    let mut notes = notes(state, view, columns);
+    let mut question = question(view, view.armed, columns);
+    if view.weight().is_none() {
+        if notes.len() + question.len() < usize::from(most) {
+            notes.append(&mut question);
+            return (rows, notes);
+        }
+        // Too low for both: why it is refused comes first, and scrolls with the rest.
+        question.append(&mut rows);
+        return (question, Vec::new());
+    }
+    let Some(fit) = fit(state, view, columns, most) else {
+        let mut lines = Vec::new();
+        marked(&mut lines, "! ", "too low to confirm", Role::Warning, columns);
+        lines.append(&mut rows);
+        return (lines, Vec::new());
+    };
+    if fit != Fit::Whole {
+        let first: Vec<Line> = rows.drain(change).collect();
+        rows.splice(0..0, first);
+    }
+    if fit == Fit::WithoutAge {
+        notes.pop();
+    }
+    notes.append(&mut question);
+    (rows, notes)
+}
+
+/// What is to be known of the plan itself; its age comes last.
+fn notes(state: &State, view: &PlanView, columns: u16) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(changed) = &view.changed {
         marked(&mut lines, "! ", &format!("made anew: {changed}"), Role::Warning, columns);
@@ -62,9 +131,16 @@ pub(super) fn asked(state: &State, view: &PlanView, columns: u16) -> Vec<Line> {
         times => format!(", made anew {times} times"),
     };
     lines.push(vec![(format!("{age}{again}"), Role::Muted)]);
+    lines
+}
+
+/// What is asked, or why nothing is.
+fn question(view: &PlanView, armed: bool, columns: u16) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let Some(plan) = &view.plan else { return lines };
     match view.weight() {
         None => refused(plan, &mut lines, columns),
-        Some(_) if !view.armed => {
+        Some(_) if !armed => {
             marked(&mut lines, "… ", "read it first; then it can be confirmed", Role::Muted, columns);
         }
         Some(Weight::Key) => marked(&mut lines, "? ", "Go on? y goes on, Esc leaves it", Role::Key, columns),

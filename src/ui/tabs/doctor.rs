@@ -1,7 +1,7 @@
 //! Tab 7: the layers from the bus to the container. A line per check; of the selected one, what was read, what a user
 //! sees, and the commands that repair it.
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::doctor::{Examined, Outcome, Tally};
 use crate::app::doctor::Intent;
 use crate::app::{Message, State};
@@ -92,7 +92,6 @@ const fn mark(outcome: Outcome) -> (&'static str, Role) {
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let parts = parts(area);
     let examined = &state.doctor.examined;
-    summary(state, parts.summary, pen);
     let selected = state.selected_check();
     let first = first_row(selected, examined.len(), usize::from(parts.rows.height));
     let lines = parts.rows.top()..parts.rows.bottom();
@@ -106,6 +105,12 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(one) = examined.get(selected) {
         detail(one, parts.detail, pen);
     }
+    let is_below = parts.detail.height > 0 && parts.detail.y > parts.rows.y;
+    let line = if is_below { parts.detail } else { parts.summary };
+    let line = Rect { height: line.height.min(1), ..line };
+    let left = tell_hidden(line, first, usize::from(parts.rows.height), examined.len(), pen);
+    let room = if is_below { parts.summary.width } else { left.width };
+    summary(state, Rect { width: room, ..parts.summary }, pen);
 }
 
 /// How many checks came to what, and how old the evidence is.
@@ -129,6 +134,9 @@ fn summary(state: &State, area: Rect, pen: &mut Pen<'_>) {
         // What is wrong stands there only when something is.
         if count > 0 {
             let text = format!("{mark} {count} {word}");
+            if x + width(&text) > area.right() {
+                break;
+            }
             x = pen.text(x, area.y, area.right().saturating_sub(x), &text, role).saturating_add(2);
         }
     }

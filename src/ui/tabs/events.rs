@@ -1,6 +1,6 @@
 //! Tab 5: what the kernel and the driver reported, decoded.
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::events::Incident;
 use crate::analysis::xid;
 use crate::app::events::{Filter, Intent};
@@ -84,6 +84,7 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         pen.text(x + TIME + GPU, y, area.width.saturating_sub(2 + TIME + GPU), "event", Role::Muted);
     }
     let first = first_row(selected, shown.len(), usize::from(parts.rows.height));
+    tell_hidden(parts.headings, first, usize::from(parts.rows.height), shown.len(), pen);
     let lines = parts.rows.top()..parts.rows.bottom();
     for (y, (place, incident)) in lines.zip(shown.iter().enumerate().skip(first)) {
         row(state, incident, Rect { y, height: 1, ..area }, pen);

@@ -4,7 +4,7 @@ pub(super) mod detail;
 mod facts;
 mod overview;
 
-use super::View;
+use super::{View, tell_hidden};
 use crate::app::gpus::Intent;
 use crate::app::{Message, State};
 use crate::ui::keys::{self, Context, bind, ch, key};
@@ -81,6 +81,10 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     if let Some(area) = bottom {
         detail::render(state, area, pen);
     }
+    // On the line between the two, or over the headings, whose values have their units anyway.
+    let line = Rect { height: 1, ..bottom.unwrap_or(top) };
+    let (first, shown) = overview::seen(state, top, area);
+    tell_hidden(line, first, shown, state.gpus_shown().count(), pen);
 }
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {

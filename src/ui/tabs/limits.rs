@@ -5,14 +5,14 @@ mod headroom;
 mod lanes;
 
 use super::past::{is_past, last_values, why_no_gpu};
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::limits::{explained, power_headroom};
 use crate::app::gpus::Intent;
 use crate::app::{Message, State};
 use crate::model::{Absence, Gpu, Grouped, Reading, Snapshot, known};
 use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
-use crate::ui::widgets::{Align, Column, Pen, Placed, place};
+use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
@@ -118,7 +118,11 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
             pen.over(Rect { y, height: 1, ..area }, Role::Selection);
         }
     }
-    detail(state, snapshot, gpu, parts.detail, pen);
+    let line = if parts.detail.height > 0 { parts.detail } else { parts.headings };
+    let line = Rect { height: line.height.min(1), ..line };
+    let count = state.gpus_shown().count();
+    let left = tell_hidden(line, parts.first, usize::from(parts.rows.height), count, pen);
+    detail(state, snapshot, gpu, parts.detail, left.width, pen);
 }
 
 fn write(column: &Placed<Id>, y: u16, text: &str, role: Role, pen: &mut Pen<'_>) {
@@ -184,32 +188,33 @@ fn cell(state: &State, gpu: &Gpu, id: Id) -> (String, Role) {
     }
 }
 
-/// Reasons and lanes, then headroom and advice below, or beside where the screen is wide.
-fn detail(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, pen: &mut Pen<'_>) {
+/// Reasons and lanes, then headroom and advice below, or beside where the screen is wide. The first line has `wide`
+/// columns for the title.
+fn detail(state: &State, snapshot: &Snapshot, gpu: &Gpu, area: Rect, wide: u16, pen: &mut Pen<'_>) {
     if area.height == 0 {
         return;
     }
-    pen.rule(area.x, area.y, area.width, &title(state, snapshot, gpu));
+    pen.rule(area.x, area.y, wide, &title(state, snapshot, gpu, wide));
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let used = lanes::render(state, gpu, body, pen);
     let rest = Rect { y: body.y + used, height: body.height - used, ..body };
     headroom::render(state, gpu, rest, pen);
 }
 
-/// Which GPU, and what holds it back; of one whose values are no longer so, that, before its name.
-fn title(state: &State, snapshot: &Snapshot, gpu: &Gpu) -> String {
+/// Which GPU, its name where there is room, and what holds it back; or, of one whose values are no longer so, that.
+fn title(state: &State, snapshot: &Snapshot, gpu: &Gpu, wide: u16) -> String {
     let index = gpu.index().map_or_else(|| gpu.id.to_string(), |index| index.to_string());
     let mut parts = vec![format!("GPU {index}")];
-    let name = known(&gpu.info.name).map(|name| name.to_string());
     if is_past(state, gpu) {
         parts.extend(words::state_words(gpu, snapshot.mono.since(gpu.state_since)).map(|(text, _)| text));
         parts.push(last_values(state, snapshot, gpu));
-        parts.extend(name);
     } else {
-        parts.extend(name);
         parts.extend(explained(gpu));
     }
-    parts.join(" · ")
+    let short = parts.join(" · ");
+    parts.splice(1..1, known(&gpu.info.name).map(|name| name.to_string()));
+    let whole = parts.join(" · ");
+    if width(&whole) <= wide { whole } else { short }
 }
 
 fn hit(state: &State, area: Rect, position: Position) -> Option<Message> {

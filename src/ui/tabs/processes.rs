@@ -3,7 +3,7 @@
 mod cells;
 
 use super::past::why_no_gpu;
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::app::processes::{Intent, RowKind, SortKey};
 use crate::app::{Message, State};
 use crate::model::{GpuState, Snapshot, known};
@@ -122,9 +122,11 @@ fn parts(state: &State, area: Rect) -> Parts {
 fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
     let Some(snapshot) = state.snapshot() else { return };
     let parts = parts(state, area);
-    summary(state, parts.summary, pen);
     headings(state, &parts, pen);
     let rows = &state.processes.rows;
+    let line = if parts.summary.height > 0 { parts.summary } else { parts.headings };
+    let left = tell_hidden(line, parts.first, usize::from(parts.rows.height), rows.len(), pen);
+    summary(state, Rect { width: left.width, ..parts.summary }, pen);
     let selected = state.selected_row();
     let lines = parts.rows.top()..parts.rows.bottom();
     for (y, (place, row)) in lines.zip(rows.iter().enumerate().skip(parts.first)) {

@@ -2,7 +2,7 @@
 
 mod detail;
 
-use super::{View, first_row};
+use super::{View, first_row, tell_hidden};
 use crate::analysis::topology::{Cell, Matrix, PathClass, unfit};
 use crate::app::topology::Intent;
 use crate::app::{Message, Motion, State};
@@ -126,6 +126,10 @@ fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
         line(snapshot, &matrix, &parts, y, place, (row, column), pen);
     }
     detail::render(state, snapshot, &matrix, parts.detail, pen);
+    // The line between the two has a short title.
+    let line = if parts.detail.height > 0 { parts.detail } else { parts.headings };
+    let line = Rect { height: line.height.min(1), ..line };
+    tell_hidden(line, parts.first_row, usize::from(parts.rows.height), matrix.devices.len(), pen);
 }
 
 /// Why there is no matrix: that none was read is not that there is nothing.

@@ -152,6 +152,12 @@ pub(super) fn row_at(state: &State, area: Rect, screen: Rect, y: u16) -> Option<
     (area.top()..area.bottom()).contains(&y).then(|| first + usize::from((y - area.y) / each))
 }
 
+/// The first GPU of a table in `area` of `screen`, and how many stand on it.
+pub(super) fn seen(state: &State, area: Rect, screen: Rect) -> (usize, usize) {
+    let Rows { area, first, each } = rows(state, area, lines_each(state, screen));
+    (first, usize::from(area.height.div_ceil(each)))
+}
+
 /// Draws the table in `area`, a part of `screen`.
 pub(super) fn render(state: &State, area: Rect, screen: Rect, pen: &mut Pen<'_>) {
     let Some(snapshot) = state.snapshot() else { return };

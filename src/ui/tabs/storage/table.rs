@@ -1,5 +1,6 @@
 //! A table of the storage tab: headings, rows, the selected one marked.
 
+use crate::ui::tabs::tell_hidden;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place};
 use crate::ui::words;
@@ -28,6 +29,9 @@ pub(super) struct Table<Id> {
     pub(super) columns: Vec<Placed<Id>>,
 }
 
+/// Columns of the longest word on hidden rows.
+const HINT: u16 = 20;
+
 /// The mark before a row.
 const MARK: u16 = 2;
 
@@ -55,6 +59,12 @@ impl<Id: Copy> Table<Id> {
         }
         for column in &self.columns {
             put(pen, column, self.headings.y, column.title, Role::Muted);
+        }
+        // Beside the headings only: a number without its heading says less than a hidden row.
+        let end = self.columns.last().map_or(self.headings.x, |column| column.x + column.width);
+        let free = Rect { x: end, width: self.headings.right().saturating_sub(end), ..self.headings };
+        if free.width >= HINT {
+            tell_hidden(free, self.first, usize::from(self.rows.height), rows.len(), pen);
         }
         let lines = self.rows.top()..self.rows.bottom();
         for (y, (nth, row)) in lines.zip(rows.iter().enumerate().skip(self.first)) {
