@@ -111,7 +111,7 @@ newtypes!(Watts Celsius Percent Megahertz Bytes Mono GpuId);
 
 impl Arbitrary for Joules {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
-        Self(f32::from(u16::arbitrary(from)))
+        Self(f64::from(u16::arbitrary(from)))
     }
 }
 
