@@ -359,7 +359,7 @@ fn a_driver_that_does_not_answer_is_no_answer_of_any_command() {
         (&["snapshot", "--format", "json"], 1),
         (&["export"], 1),
         (&["fit", "llama-3.1-8b@q4_k_m"], 3),
-        (&["act", "power-limit", "250", "--gpu", "0", "--dry-run"], 4),
+        (&["act", "power-limit", "250", "--gpu", "0", "--dry-run"], 3),
         (&["doctor"], 2),
     ];
     let children = cases.map(|(arguments, status)| {

@@ -22,7 +22,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// What does not happen within this time does not happen.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
@@ -440,6 +440,30 @@ fn a_machine_without_a_driver_has_its_devices_and_an_explanation() {
     assert!(sample.host.is_some(), "the host is read all the same");
     let nvml = sample.sources.iter().find(|source| &*source.name == "nvml").unwrap();
     assert_eq!(nvml.state, SourceState::Unavailable);
+}
+
+#[test]
+fn an_event_set_that_failed_goes_back_and_the_next_one_tells() {
+    // No log below this root: the driver is asked, and the stand-in has but one set.
+    let root = tempfile::tempdir().unwrap();
+    let library = stand_in::stand_in_library();
+    let arguments = [
+        "--root",
+        root.path().to_str().unwrap(),
+        "--nvml-lib",
+        library.to_str().unwrap(),
+        "--interval",
+        "0.5",
+    ];
+    let mut collector = Collector::start(&arguments, "event-set-fails.toml");
+    collector.find("a set that failed", |record| {
+        let Record::Sample(sample) = record else { return None };
+        let log = sample.sources.iter().find(|source| &*source.name == "kernel_log")?;
+        log.reason.contains("NVML tells no more Xids").then_some(())
+    });
+    let event =
+        collector.find("an Xid", |record| if let Record::Event(event) = record { Some(event) } else { None });
+    assert_eq!((event.source, &*event.text), (kgtop::model::EventSource::Nvml, "Xid 31"));
 }
 
 #[test]

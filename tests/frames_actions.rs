@@ -340,6 +340,45 @@ fn a_reset_stops_the_collector_and_starts_it_again() {
 }
 
 #[test]
+fn sudo_finds_the_gpu_free_where_it_is_taken_away_and_nowhere_else() {
+    let through_sudo = |entry: usize, value: &str| {
+        let mut state = live();
+        let effects = press(&mut state, &format!("↓↓a{}\n{value}", "↓".repeat(entry)));
+        answer(&mut state, acting::preflight(&effects, NOW, false, None));
+        let effects = press(&mut state, "s");
+        (state, effects)
+    };
+    let (mut state, effects) = through_sudo(RESET, "");
+    assert!(matches!(effects.as_slice(), [Effect::HoldCollector(true), Effect::Sudo(_)]), "{effects:?}");
+    assert_eq!(press(&mut state, "R"), [], "no collector starts meanwhile");
+    let ended = |state: &mut State| update(state, Message::SudoEnded { text: "through sudo: done".into() });
+    assert_eq!(ended(&mut state), [Effect::HoldCollector(false), Effect::ReadAgain]);
+    assert_eq!(press(&mut state, "R"), [Effect::RestartCollector]);
+    let (mut state, effects) = through_sudo(0, "250\n");
+    assert!(matches!(effects.as_slice(), [Effect::Sudo(_)]), "{effects:?}");
+    assert_eq!(ended(&mut state), [Effect::ReadAgain]);
+}
+
+#[test]
+fn what_is_refused_for_more_than_roots_rights_is_not_copied() {
+    let copied = |mut state: State| {
+        let effects = press(&mut state, "c");
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Copy(text) => Some(text),
+            _ => None,
+        })
+    };
+    assert!(copied(plan(2, 0, "250\n")).is_some_and(|text| text.starts_with("nvidia-smi ")));
+    assert_eq!(copied(plan(2, 0, "900\n")), None);
+    // A process is on it.
+    assert_eq!(copied(plan(0, RESET, "")), None);
+    let mut state = live();
+    let effects = press(&mut state, "a\n250\n");
+    answer(&mut state, acting::preflight(&effects, NOW, false, None));
+    assert!(copied(state).is_some_and(|text| text.starts_with("sudo ")));
+}
+
+#[test]
 fn the_last_change_can_be_taken_back_with_one_key() {
     let mut state = plan(2, 0, "250\n");
     seen(&mut state);

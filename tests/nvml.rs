@@ -13,6 +13,8 @@
 mod absences;
 #[path = "nvml/opening.rs"]
 mod opening;
+#[path = "nvml/over_time.rs"]
+mod over_time;
 #[path = "support/stand_in.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 mod stand_in;

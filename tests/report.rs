@@ -401,6 +401,20 @@ fn text_says_why_there_is_no_driver_although_the_bus_knows_gpus() {
     assert!(!report::text(&healthy(), &[]).contains("No NVIDIA GPU"));
 }
 
+#[test]
+fn a_state_that_only_a_newer_kgtop_knows_is_told() {
+    let mut records = Rig::new(2, 2).records(6);
+    for record in &mut records {
+        if let Record::Sample(sample) = record {
+            sample.gpus[1].state = GpuState::Unknown;
+        }
+    }
+    let (mut deriver, mut judge) = (Deriver::new(), Judge::default());
+    let snapshots = records.into_iter().filter_map(|record| deriver.push(record));
+    let told = snapshots.map(|snapshot| report::text(&snapshot, &judge.push(&snapshot))).last().unwrap();
+    assert!(told.contains("GPU 1: in a state that only a newer kgtop knows"), "{told}");
+}
+
 /// Two GPUs of which the driver gives nothing at all.
 fn with_two_nameless_gpus(ids: [&str; 2]) -> Snapshot {
     let mut shown = with_a_lost_gpu();

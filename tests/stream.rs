@@ -192,9 +192,24 @@ fn unknown_kinds_are_skipped_and_broken_records_name_their_member() {
     assert_eq!(error.to_string(), "gap record: \"missed\" is not there");
     let error = stream::decode(r#"{"kind":"bye","reason":"x","restart":"yes"}"#).unwrap_err();
     assert_eq!(error.to_string(), "bye record: \"restart\" is not true or false");
-    let error =
-        stream::decode(&SAMPLE.replace("LIVE", "\"x\":1").replace("\"ok\"", "\"purple\"")).unwrap_err();
+    let error = stream::decode(&SAMPLE.replace("LIVE", "\"x\":1").replace("\"ok\"", "7")).unwrap_err();
     assert!(error.to_string().contains("\"state\" is not one of ok stalled lost"), "{error}");
+}
+
+#[test]
+fn a_state_of_a_newer_writer_costs_no_sample() {
+    let mut sample = Sample::default();
+    sample.gpus.push(GpuSample::new(GpuId("GPU-1".into()), GpuState::Lost));
+    sample.gpus.push(GpuSample::new(GpuId("GPU-2".into()), GpuState::Ok));
+    let source = SourceStatus { name: "nvml".into(), state: SourceState::Unavailable, reason: "why".into() };
+    sample.sources.push(source.clone());
+    let line = encoded(&Record::Sample(Box::new(sample)));
+    let newer = line.replace("\"lost\"", "\"resetting\"").replace("\"unavailable\"", "\"throttled\"");
+    assert_ne!(line, newer);
+    let Record::Sample(read) = decoded(newer.trim_end()) else { panic!("no sample") };
+    assert_eq!(read.gpus[0].state, GpuState::Unknown);
+    assert_eq!(read.gpus[1].state, GpuState::Ok);
+    assert_eq!(read.sources, [SourceStatus { state: SourceState::Degraded, ..source }]);
 }
 
 #[test]

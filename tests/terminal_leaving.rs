@@ -71,11 +71,33 @@ fn a_terminal_that_is_closed_ends_it_without_a_crash() {
     }
 }
 
+/// Has it draw whole screens until it waits for the terminal: what it wrote grows no more.
+fn hold_up(pty: &mut Pty) {
+    let written = |pty: &Pty| {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", pty.pid())).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("wchar: ").map(str::to_owned)).unwrap()
+    };
+    for round in 0..60 {
+        let before = written(pty);
+        pty.resize(160 + round % 2, 50);
+        let start = Instant::now();
+        while written(pty) == before {
+            // It draws once a second at least.
+            if start.elapsed() > Duration::from_secs(3) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    panic!("the terminal takes all that is written");
+}
+
 #[test]
 fn a_terminal_that_takes_no_bytes_does_not_keep_it() {
     for (signal, number) in [(Signal::TERM, 15), (Signal::HUP, 1)] {
         let mut pty = on_stand_in();
         pty.stop_reading();
+        hold_up(&mut pty);
         pty.signal(signal);
         let (status, took) = pty.wait_exit();
         println!("{signal:?} to exit took {took:?}");

@@ -14,6 +14,8 @@
 mod bench;
 #[path = "verdicts/blame.rs"]
 mod blame;
+#[path = "verdicts/edges.rs"]
+mod edges;
 #[path = "verdicts/quiet.rs"]
 mod quiet;
 #[path = "verdicts/refusal.rs"]

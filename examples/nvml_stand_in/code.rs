@@ -10,6 +10,7 @@ pub const NOT_FOUND: u32 = 6;
 pub const INSUFFICIENT_SIZE: u32 = 7;
 pub const TIMEOUT: u32 = 10;
 pub const GPU_IS_LOST: u32 = 15;
+pub const INSUFFICIENT_RESOURCES: u32 = 23;
 pub const ARGUMENT_VERSION_MISMATCH: u32 = 25;
 
 /// `Ok`, or the code that the call returns.

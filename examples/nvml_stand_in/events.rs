@@ -1,11 +1,12 @@
 //! Event sets: the Xids that the scenario writes to the kernel log, from the registration on.
 
-use crate::code::{INVALID_ARGUMENT, NOT_FOUND, TIMEOUT, out};
+use crate::code::{INSUFFICIENT_RESOURCES, INVALID_ARGUMENT, NOT_FOUND, TIMEOUT, out};
 use crate::state::{State, device_calls, handle_of, system_calls};
 use kgtop::analysis::kernel_log::{Kind, Line, PciAddress, parse};
 use nvml_wrapper_sys::bindings::{nvmlEventData_t, nvmlEventSet_t};
 use std::collections::BTreeMap;
 use std::ffi::{c_uint, c_ulonglong};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ const XID: u64 = 8;
 /// How often to look whether something happened: a scenario's lines have no alarm.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The one set that is handed out; its address is its name.
+/// The one set that is handed out; its address is its name. There is no second one before it is freed, so that who
+/// frees none is found out.
 static SET: u8 = 0;
+static OUT: AtomicBool = AtomicBool::new(false);
 /// GPUs that tell, and up to which scenario time they have.
 static TOLD: Mutex<BTreeMap<u32, Duration>> = Mutex::new(BTreeMap::new());
 
@@ -53,8 +56,19 @@ device_calls! {
 }
 
 system_calls! {
-    fn nvmlEventSetCreate(_state, set: *mut nvmlEventSet_t) { out(set, the_set()) }
-    fn nvmlEventSetFree(_state, set: nvmlEventSet_t) { if set == the_set() { Ok(()) } else { Err(NOT_FOUND) } }
+    fn nvmlEventSetCreate(_state, set: *mut nvmlEventSet_t) {
+        if OUT.swap(true, Ordering::SeqCst) {
+            return Err(INSUFFICIENT_RESOURCES);
+        }
+        out(set, the_set())
+    }
+    fn nvmlEventSetFree(_state, set: nvmlEventSet_t) {
+        if set != the_set() || !OUT.swap(false, Ordering::SeqCst) {
+            return Err(NOT_FOUND);
+        }
+        TOLD.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
     fn nvmlEventSetWait_v2(state, set: nvmlEventSet_t, data: *mut nvmlEventData_t, milliseconds: c_uint) {
         if set != the_set() {
             return Err(INVALID_ARGUMENT);

@@ -17,6 +17,9 @@ const ALL_LINKS: u32 = u32::MAX;
 /// The first driver with the new numbering: 580.82.
 const NEW_NUMBERING: (u32, u32) = (580, 82);
 
+/// The first driver branch with the recovery action: 570 (nvml.h of CUDA 12.8).
+const RECOVERY_ACTION: (u32, u32) = (570, 0);
+
 enum Value {
     U32(u32),
     U64(u64),
@@ -83,7 +86,7 @@ fn field(gpu: &Target, truth: &GpuTruth, id: u32, scope: u32) -> Result<Value, u
         // 32 bits: wraps every 4 GiB, as on the H200.
         197 => Ok(Value::U32((counters.pcie_tx_kib * 1024.0) as u64 as u32)),
         198 => Ok(Value::U32((counters.pcie_rx_kib * 1024.0) as u64 as u32)),
-        230 => Ok(Value::U32(values.recovery_action as u32)),
+        230 if gpu.state.driver() >= RECOVERY_ACTION => Ok(Value::U32(values.recovery_action as u32)),
         251 => reason(2),
         252 => reason(3),
         253 => reason(4),

@@ -12,6 +12,7 @@ mod cuda;
 mod explain;
 mod found;
 mod health;
+mod library;
 mod module;
 mod nodes;
 mod on_disk;
@@ -175,6 +176,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         bus::CHECKS,
         module::CHECKS,
         nodes::CHECKS,
+        library::CHECKS,
         cuda::CHECKS,
         running::CHECKS,
         bus::PASSTHROUGH,

@@ -114,7 +114,8 @@ readings! {
         temperature: Celsius,
         /// Memory temperature (field 82).
         memory_temperature: Celsius,
-        /// Degrees left to the first slowdown (`nvmlDeviceGetMarginTemperature`), signed.
+        /// Degrees left to T.Limit (`nvmlDeviceGetMarginTemperature`), signed. Its zero is the maximum operating
+        /// temperature, not the slowdown: an H200 slows down at -2.
         temperature_margin: Celsius,
         /// Memory clock.
         memory_clock: Megahertz,

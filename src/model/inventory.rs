@@ -204,12 +204,14 @@ readings! {
 }
 
 impl GpuInfo {
-    /// The stable key of this GPU: its UUID, or the PCI address when the UUID cannot be read.
+    /// The stable key of this GPU: its UUID; the PCI address when the UUID cannot be read; its place in NVML's order
+    /// (`nvml:3`) when the driver gives nothing at all.
     #[must_use]
     pub fn id(&self) -> GpuId {
-        match (&self.uuid, &self.pci_bus_id) {
-            (Ok(uuid), _) => GpuId(Arc::clone(uuid)),
-            (_, Ok(address)) => GpuId(Arc::clone(address)),
+        match (&self.uuid, &self.pci_bus_id, &self.index) {
+            (Ok(uuid), ..) => GpuId(Arc::clone(uuid)),
+            (_, Ok(address), _) => GpuId(Arc::clone(address)),
+            (.., Ok(index)) => GpuId(format!("nvml:{index}").into()),
             _ => GpuId("unknown".into()),
         }
     }

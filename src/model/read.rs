@@ -12,7 +12,7 @@ fn unread(gpu: &Gpu) -> Absence {
         GpuState::Lost => Absence::Lost,
         GpuState::Asleep => Absence::Asleep,
         GpuState::NoDriver | GpuState::PassedThrough => Absence::NotSupported,
-        GpuState::Ok | GpuState::Stalled | GpuState::NotOpened => Absence::NotRequested,
+        GpuState::Ok | GpuState::Stalled | GpuState::NotOpened | GpuState::Unknown => Absence::NotRequested,
     }
 }
 

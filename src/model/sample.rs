@@ -115,6 +115,8 @@ pub enum GpuState {
     NoDriver,
     /// It belongs to a virtual machine (vfio-pci).
     PassedThrough,
+    /// A newer kgtop wrote the stream, and names a state that this one does not know.
+    Unknown,
 }
 
 impl GpuState {
@@ -129,6 +131,7 @@ impl GpuState {
             Self::NotOpened => "not_opened",
             Self::NoDriver => "no_driver",
             Self::PassedThrough => "passed_through",
+            Self::Unknown => "unknown",
         }
     }
 

@@ -89,6 +89,6 @@ as_json! {
     Watts: |value| rounded(f64::from(value.0), 1);
     Celsius: |value| rounded(f64::from(value.0), 1);
     Percent: |value| rounded(f64::from(value.0), 1);
-    Joules: |value| rounded(f64::from(value.0), 0);
+    Joules: |value| rounded(value.0, 3);
     BytesPerSecond: |value| rounded(value.0, 0);
 }

@@ -10,7 +10,7 @@ use crate::model::{Gpu, GpuState, Snapshot, SourceState, known};
 use metrics::{COUNTER, DCGM, GAUGE, OWN};
 use std::fmt::Write as _;
 
-const STATES: [GpuState; 7] = [
+const STATES: [GpuState; 8] = [
     GpuState::Ok,
     GpuState::Stalled,
     GpuState::Lost,
@@ -18,6 +18,7 @@ const STATES: [GpuState; 7] = [
     GpuState::NotOpened,
     GpuState::NoDriver,
     GpuState::PassedThrough,
+    GpuState::Unknown,
 ];
 
 /// One snapshot as Prometheus text. Absent readings are left out.

@@ -115,7 +115,7 @@ rounded! {
     Watts, 1, |value| Watts::new(value as f32), |value| f64::from(value.0);
     Celsius, 1, |value| Celsius::new(value as f32), |value| f64::from(value.0);
     Percent, 1, |value| Percent::new(value as f32), |value| f64::from(value.0);
-    Joules, 0, |value| Joules::new(value as f32), |value| f64::from(value.0);
+    Joules, 3, Joules::new, |value| value.0;
     BytesPerSecond, 0, BytesPerSecond::new, |value| five_digits(value.0);
     f32, 3, |value| Some(value as f32).filter(|value| value.is_finite()), |value| f64::from(*value);
     f64, 2, |value| Some(value).filter(|value| value.is_finite()), |value| *value;

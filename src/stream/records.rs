@@ -157,7 +157,8 @@ names!(GpuState {
     NotOpened => "not_opened",
     NoDriver => "no_driver",
     PassedThrough => "passed_through",
-});
+    Unknown => "unknown",
+} else Unknown);
 
 object!(GpuSample {
     id => "id",
@@ -202,7 +203,7 @@ names!(SourceState {
     Ok => "ok",
     Degraded => "degraded",
     Unavailable => "unavailable",
-});
+} else Degraded);
 
 object!(SourceStatus {
     name => "name",

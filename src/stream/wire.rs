@@ -129,9 +129,10 @@ macro_rules! object {
 }
 pub(super) use object;
 
-/// Maps an enum's variants to texts.
+/// Maps an enum's variants to texts. After `else` stands what a text of a newer writer is taken for, where the record
+/// is of use without it.
 macro_rules! names {
-    ($type:ty { $($variant:ident => $name:literal,)* }) => {
+    ($type:ty { $($variant:ident => $name:literal,)* } $(else $unknown:ident)?) => {
         impl Wire for $type {
             fn write(&self, out: &mut String) {
                 write_text(out, match self { $(Self::$variant => $name,)* });
@@ -140,6 +141,7 @@ macro_rules! names {
             fn read(json: &Json<'_>) -> Result<Self, Malformed> {
                 match json.text() {
                     $(Some($name) => Ok(Self::$variant),)*
+                    $(Some(_) => Ok(Self::$unknown),)?
                     _ => Err(Malformed::wanted(concat!("one of", $(" ", $name),*))),
                 }
             }

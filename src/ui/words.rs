@@ -91,6 +91,7 @@ pub(super) fn state_words(gpu: &Gpu, age: Duration) -> Option<(String, Role)> {
         }
         GpuState::NoDriver => Some(("no NVIDIA driver serves it".into(), Role::Warning)),
         GpuState::PassedThrough => Some(("belongs to a virtual machine (vfio-pci)".into(), Role::Muted)),
+        GpuState::Unknown => Some(("in a state that only a newer kgtop knows".into(), Role::Warning)),
     }
 }
 

@@ -62,10 +62,25 @@ float_quantity!(
     /// A share of a whole, 0 to 100.
     Percent, "%", 0
 );
-float_quantity!(
-    /// Energy in joules.
-    Joules, " J", 0
-);
+
+/// Energy in joules. As the driver counts it, in millijoules and for years: an `f32` would move on in steps of 64 J after
+/// two weeks at full load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Joules(pub f64);
+
+impl Joules {
+    /// The value, unless it is not a number or infinite: such a reading is absent, not zero.
+    #[must_use]
+    pub fn new(value: f64) -> Option<Self> {
+        value.is_finite().then_some(Self(value))
+    }
+}
+
+impl fmt::Display for Joules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.0} J", self.0))
+    }
+}
 
 impl Percent {
     /// `part` of `whole` in per cent; `None` for an empty whole.

@@ -91,6 +91,7 @@ fn a_gpu_without_a_handle_keeps_its_place() {
     assert_eq!(rig.devices.len(), 2);
     assert!(rig.devices[0].is_lost());
     assert_eq!(rig.devices[0].id().to_string(), "nvml:0");
+    assert_eq!(rig.devices[0].info(&rig.caller).id(), rig.devices[0].id(), "its inventory has the same name");
     assert_eq!(rig.devices[0].live(&rig.caller).temperature, Err(Absence::Lost));
     assert!(rig.devices[1].live(&rig.caller).temperature.is_ok());
 }

@@ -111,7 +111,7 @@ newtypes!(Watts Celsius Percent Megahertz Bytes Mono GpuId);
 
 impl Arbitrary for Joules {
     fn arbitrary(from: &mut Bytewise<'_>) -> Self {
-        Self(f32::from(u16::arbitrary(from)))
+        Self(f64::from(u16::arbitrary(from)))
     }
 }
 
@@ -330,7 +330,7 @@ enums! {
     StoreKind { HuggingFace Ollama Folder }
     ModelFormat { Safetensors Gguf }
     ModelAccess { Open Mapped }
-    GpuState { Ok Stalled Lost Asleep NotOpened NoDriver PassedThrough }
+    GpuState { Ok Stalled Lost Asleep NotOpened NoDriver PassedThrough Unknown }
     SourceState { Ok Degraded Unavailable }
     EventSource { Kmsg Journal File Nvml Action }
     ProcessKind { Compute Graphics Mps ComputeGraphics }

@@ -352,7 +352,7 @@ impl Rig {
             remap_pending: Ok(false),
             remap_failed: Ok(false),
             remap_banks: Ok([2_560, 0, 0, 0, 0]),
-            energy: Ok(Joules((4_000_000 + second * 650) as f32)),
+            energy: Ok(Joules((4_000_000 + second * 650) as f64)),
             pcie_replays: Ok(0),
             nvlink_errors: Ok(0),
             fabric_state: Ok(3),

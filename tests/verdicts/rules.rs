@@ -270,6 +270,13 @@ const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        rule: "hw_slowdown",
+        cause: set!("throttle = [\"hw_slowdown\"]", "\"clock_events\""),
+        // A change of P-states.
+        near: "[[at]]\nt = 20.2\ngpu = 1\nthrottle = [\"hw_slowdown\"]\n[[at]]\nt = 21.1\ngpu = 1\nrelease = [\"clock_events\"]",
+        ..CASE
+    },
+    Case {
         rule: "hw_power_brake",
         cause: set!("throttle = [\"hw_slowdown\", \"hw_power_brake_slowdown\"]", "\"clock_events\""),
         near: set!("throttle = [\"sw_power_cap\"]", "\"clock_events\""),
@@ -317,6 +324,14 @@ const CASES: &[Case] = &[
         cause: set!("fabric_status = 999", "\"fabric_status\""),
         // On its way.
         near: set!("fabric_state = 2", "\"fabric_state\""),
+        ..CASE
+    },
+    Case {
+        rule: "fabric_in_progress",
+        cause: set!("fabric_state = 2", "\"fabric_state\""),
+        // As at each boot.
+        near: "[[at]]\nt = 20\ngpu = 1\nfabric_state = 2\n[[at]]\nt = 39\ngpu = 1\nfabric_state = 3",
+        reading: 10.0,
         ..CASE
     },
     Case {
@@ -373,7 +388,13 @@ const CASES: &[Case] = &[
     Case {
         rule: "persistence_off",
         cause: set!("persistence = 0", "\"persistence\""),
-        near: set!("compute_mode = 3", "\"compute_mode\""),
+        near: set!("persistence = 0", "\"persistence\""),
+        // It drives a display.
+        near_change: |record, _| {
+            if let Record::Inventory(inventory) = record {
+                inventory.gpus.iter_mut().for_each(|gpu| gpu.display_active = Ok(true));
+            }
+        },
         ..CASE
     },
     Case {

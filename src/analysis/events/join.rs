@@ -181,7 +181,11 @@ fn follows(incident: &Incident, event: &Event<'_>) -> bool {
     match (event.code, event.caused_by) {
         (_, Some(cause)) => incident.code == Some(cause),
         (Some(code), None) if CLEANUP.contains(&code) => {
-            !incident.code.is_some_and(|cause| CLEANUP.contains(&cause))
+            let cause = incident.code.unwrap_or_default();
+            // What one application did wrong ends that one; a fault of the GPU ends all of them.
+            let another = xid::APPLICATION.contains(&cause)
+                && incident.pid.zip(event.pid).is_some_and(|(guilty, ended)| guilty != ended);
+            !CLEANUP.contains(&cause) && !another
         }
         // The details of an uncorrectable error.
         (Some(171 | 172), None) => incident.code == Some(48),

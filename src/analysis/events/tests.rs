@@ -52,6 +52,21 @@ fn cleanup_is_a_consequence_of_the_xid_before_it_and_alone_an_incident() {
 }
 
 #[test]
+fn what_one_application_did_ends_no_other_one() {
+    let (other, own) = (xid("43, pid=4712, name=y, Ch 00000008"), xid("43, pid=4711, name=x, Ch 00000009"));
+    let fault = xid("31, pid=4711, name=x, MMU Fault");
+    let told = log(&[(100.0, &fault), (100.1, &other), (100.2, &own)]);
+    let codes_and_pids: Vec<_> = told.incidents().map(|incident| (incident.code, incident.pid)).collect();
+    assert_eq!(codes_and_pids, [(Some(31), Some(4711)), (Some(43), Some(4712))]);
+    assert_eq!(told.incidents().next().unwrap().consequences, BTreeMap::from([(43, 1)]));
+    // A fault of the GPU ends whoever is on it, and an unknown process is taken for the one that is known.
+    let gpu = xid("119, pid=4711, name=x, Timeout after 6s of waiting for RPC response");
+    assert_eq!(codes(&log(&[(100.0, &gpu), (100.1, &other)])).len(), 1);
+    let unknown = xid("43, pid='<unknown>', name=<unknown>, Ch 00000008");
+    assert_eq!(codes(&log(&[(100.0, &fault), (100.1, &unknown)])).len(), 1);
+}
+
+#[test]
 fn a_named_cause_wins_over_the_nearest_one() {
     let lines = [
         (100.0, xid("149, NETIR_LINK_EVT  Fatal   XC0 i0 Link 01 (0x02100000 0x0)")),

@@ -14,6 +14,8 @@ const SHARE: f32 = 0.02;
 const HARDWARE_SHARE: f32 = 0.01;
 /// Degrees to the driver's slowdown at which a GPU counts as near it (own choice: sensors step by 1 °C).
 const NEAR: f32 = 2.0;
+/// Where the driver begins to lower the clocks (man page of nvidia-smi, "SW Thermal Slowdown").
+const OPERATING: &str = "maximum operating temperature";
 /// Watts below the default limit that count as lowered (the driver rounds to whole watts).
 const LOWERED: f32 = 1.0;
 /// Temperatures step and cross the mark back and forth.
@@ -51,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
         Severity::Critical,
         "1 % of the time between two readings of its counter (own choice)",
         "An urgent fault of the cooling: check fans, cold plates and inlet temperature now.",
-        &["sw_thermal_slowdown", "temperature_near_limit", "sw_power_cap"],
+        &["sw_thermal_slowdown", "temperature_near_limit", "sw_power_cap", "hw_slowdown"],
         |context| {
             slowdown(
                 context,
@@ -67,7 +69,7 @@ pub(super) const RULES: &[Rule] = &[
         Severity::Critical,
         "1 % of the time between two readings of its counter (own choice)",
         "Check the power supplies, the rack's power, the cables, and the BMC's log.",
-        &["sw_power_cap"],
+        &["sw_power_cap", "hw_slowdown"],
         |context| {
             slowdown(
                 context,
@@ -78,6 +80,20 @@ pub(super) const RULES: &[Rule] = &[
             )
         },
     ),
+    Rule {
+        raise_after: TWO_SAMPLES,
+        needs: "the reasons mask",
+        ..rule(
+            "hw_slowdown",
+            Severity::Warning,
+            "HW slowdown (0x8) in every reading of two samples, without HW thermal (0x40) and power brake (0x80): it \
+             may flash when a P-state changes (nvml.h)",
+            "The hardware halves the clocks or worse and does not say why: check temperature, power cables and power \
+             supply.",
+            &["sw_power_cap"],
+            hw_slowdown,
+        )
+    },
     rule(
         "sw_thermal_slowdown",
         Severity::Warning,
@@ -99,7 +115,8 @@ pub(super) const RULES: &[Rule] = &[
         ..rule(
             "temperature_near_limit",
             Severity::Warning,
-            "2 °C to the driver's slowdown: T.Limit margin, else the absolute slowdown (own choice)",
+            "2 °C to the maximum operating temperature: T.Limit margin, else the absolute one, else the slowdown (own \
+             choice)",
             "Clocks drop soon: check airflow and inlet temperature, or lower the power limit.",
             &[],
             near_limit,
@@ -215,31 +232,58 @@ fn degrees(context: &Context<'_>, gpu: &Gpu) -> String {
     temperature.map_or_else(String::new, |now| format!("; {now}"))
 }
 
+/// The hardware's slowdown where no bit says whether heat or power is why.
+fn hw_slowdown(context: &Context<'_>) -> Vec<Finding> {
+    context.each(|gpu| {
+        let fast = gpu.fast.as_ref().filter(|group| context.fresh(group.at))?;
+        let mask = ok(&fast.value.clock_events)?;
+        let why = bits::HW_THERMAL_SLOWDOWN | bits::HW_POWER_BRAKE_SLOWDOWN;
+        (mask.all & bits::HW_SLOWDOWN != 0 && mask.any & why == 0).then(|| {
+            let evidence = format!("clock events {:#x} in every reading{}", mask.all, degrees(context, gpu));
+            Finding::of(gpu, "the hardware cuts the clocks", evidence)
+        })
+    })
+}
+
+/// `2 °C below its maximum`, whichever side of it.
+fn distance(margin: f32, limit: &str) -> String {
+    match margin.round() {
+        0.0 => format!("at its {limit}"),
+        below if below > 0.0 => format!("{below:.0} °C below its {limit}"),
+        above => format!("{:.0} °C above its {limit}", -above),
+    }
+}
+
 fn near_limit(context: &Context<'_>) -> Vec<Finding> {
     context.each(|gpu| {
         let live = context.live(gpu)?;
         let now = ok(&live.temperature)?.0;
         let thresholds = gpu.info.thresholds.as_ref().ok()?;
-        let gpu_margin = match (ok(&live.temperature_margin), ok(&thresholds.slowdown)) {
-            (Some(margin), _) => Some((margin.0, format!("T.Limit margin {margin}, now {now:.0} °C"))),
-            (None, Some(slowdown)) => {
-                Some((slowdown.0 - now, format!("{now:.0} °C, slowdown at {slowdown}")))
+        let (most, slowdown) = (ok(&thresholds.gpu_max), ok(&thresholds.slowdown));
+        let gpu_margin = match (ok(&live.temperature_margin), most, slowdown) {
+            // T.Limit counts to the maximum operating temperature; its own limit for that is zero on all boards so far.
+            (Some(margin), ..) => {
+                let limit = ok(&thresholds.gpu_max_limit).map_or(0.0, |limit| limit.0);
+                Some((margin.0 - limit, OPERATING, format!("T.Limit margin {margin}, now {now:.0} °C")))
             }
-            (None, None) => None,
+            (None, Some(most), _) => {
+                Some((most.0 - now, OPERATING, format!("{now:.0} °C, at most {most} in operation")))
+            }
+            (None, None, Some(slowdown)) => {
+                Some((slowdown.0 - now, "slowdown", format!("{now:.0} °C, slowdown at {slowdown}")))
+            }
+            (None, None, None) => None,
         };
-        if let Some((margin, evidence)) = gpu_margin
+        if let Some((margin, limit, evidence)) = gpu_margin
             && margin <= NEAR
         {
-            return Some(Finding::of(
-                gpu,
-                &format!("{now:.0} °C, {margin:.0} °C below its slowdown"),
-                evidence,
-            ));
+            let fact = format!("{now:.0} °C, {}", distance(margin, limit));
+            return Some(Finding::of(gpu, &fact, evidence));
         }
         let memory = ok(&live.memory_temperature)?.0;
         let most = ok(&thresholds.memory_max)?.0;
         (memory >= most - NEAR).then(|| {
-            let fact = format!("memory at {memory:.0} °C, {:.0} °C below its maximum", most - memory);
+            let fact = format!("memory at {memory:.0} °C, {}", distance(most - memory, "maximum"));
             Finding::of(gpu, &fact, format!("memory {memory:.0} °C of {most:.0} °C"))
         })
     })

@@ -2,18 +2,27 @@
 
 use super::rule::{Context, Finding, Rule, ok};
 use super::{Area, Severity};
-use crate::model::{BusKind, Gpu, GpuState};
+use crate::model::{BusKind, Gpu, GpuState, NvLink};
 use std::time::Duration;
 
 /// Utilisation from which a link has no reason to be shifted down (own choice; at idle the driver lowers the
 /// generation by design).
 const LOADED_PERCENT: f32 = 20.0;
+/// P-states of work: the driver takes a GPU with compute contexts to P0 or P2. At P8 a compositor alone reaches the
+/// utilisation above, with the link shifted down by design.
+const WORKING_P_STATE: u32 = 2;
 /// The same by traffic: a tenth of what the slowest link in use (3.0 x4) carries.
 const LOADED_TRAFFIC: f64 = 400e6;
 /// Replays per second: 8 a minute, as DCGM's health watch has it (`DCGM_LIMIT_MAX_PCIREPLAY_RATE`).
 const REPLAYS: f32 = 8.0 / 60.0;
-/// NVLink errors per second: one between two readings of the slow tier (own choice).
-const NVLINK_ERRORS: f32 = 0.1;
+/// A reading of the error counters is judged this long: they are read every ten seconds, and a busy driver is late.
+const ERRORS_FRESH: Duration = Duration::from_secs(25);
+/// How long a single error is told (own choice).
+const ERRORS_TOLD: Duration = Duration::from_secs(60);
+/// The other end of a link: an NVSwitch (`nvmlIntNvLinkDeviceType_t`).
+const SWITCH: u32 = 2;
+/// A fabric that is not up after this long waits for something: the registration itself takes seconds (own choice).
+const REGISTERING: Duration = Duration::from_secs(30);
 /// A link that trains while the load starts is not told.
 const TRAINING: Duration = Duration::from_millis(900);
 /// Siblings of a NIC port that must all be active before a port that is not counts as down.
@@ -44,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "nvlink_down",
         Severity::Critical,
-        "a link that was up, or that is up on every sibling, is down",
+        "a link that was up is down; or it is up on every sibling, where links go to a switch or others of the GPU are up",
         "Look for Xid 74 or 144 to 150. Drain the GPU, reset it with its switches; if it stays down, check the board.",
         nvlink_down,
     ),
@@ -57,11 +66,23 @@ pub(super) const RULES: &[Rule] = &[
         fabric,
     ),
     Rule {
+        raise_after: REGISTERING,
+        ..rule(
+            "fabric_in_progress",
+            Severity::Warning,
+            "not registered with the fabric for 30 s (own choice; nvmlGpuFabricInfo)",
+            "CUDA does not start on this GPU before it is (error 802): look whether the Fabric Manager runs where the \
+             NVSwitches are (systemctl status nvidia-fabricmanager), and at its log.",
+            registering,
+        )
+    },
+    Rule {
         raise_after: TRAINING,
         ..rule(
             "pcie_link_degraded",
             Severity::Warning,
-            "generation or width below its maximum at 20 % utilisation or 400 MB/s, or narrower than every sibling",
+            "width, or generation in P0 to P2, below its maximum at 20 % utilisation; either at 400 MB/s; or narrower than \
+             every sibling",
             "Reseat the GPU or its riser, look for AER lines in the kernel log; a cold start makes the link train anew.",
             pcie,
         )
@@ -79,19 +100,16 @@ pub(super) const RULES: &[Rule] = &[
             })
         },
     ),
-    rule(
-        "nvlink_errors",
-        Severity::Warning,
-        "one error between two readings of the slow tier",
-        "A link has bit errors: see which one on the topology tab; if it goes on, drain and reset the GPU.",
-        |context| {
-            context.each(|gpu| {
-                let rate = ok(&gpu.rates.nvlink_errors).filter(|rate| *rate >= NVLINK_ERRORS)?;
-                let fact = format!("NVLink errors rise by {:.0} a minute", rate * 60.0);
-                Some(Finding::of(gpu, &fact, format!("{rate:.2} errors/s between the last two readings")))
-            })
-        },
-    ),
+    Rule {
+        clear_after: ERRORS_TOLD,
+        ..rule(
+            "nvlink_errors",
+            Severity::Warning,
+            "one error more than at the reading before (own choice)",
+            "A link has bit errors: see which one on the topology tab; if it goes on, drain and reset the GPU.",
+            nvlink_errors,
+        )
+    },
     Rule {
         needs: "sysfs",
         ..rule(
@@ -104,13 +122,16 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn loaded(context: &Context<'_>, gpu: &Gpu) -> Option<String> {
+/// By how much a GPU computes.
+fn busy(context: &Context<'_>, gpu: &Gpu) -> Option<String> {
     let fast = gpu.fast.as_ref().filter(|group| context.fresh(group.at));
     // The least of the interval: a load that began within it found the link still shifted down.
     let busy = fast.and_then(|group| ok(&group.value.utilization)).filter(|band| band.min >= LOADED_PERCENT);
-    if let Some(band) = busy {
-        return Some(format!("at {:.0}% utilisation", band.mean));
-    }
+    busy.map(|band| format!("at {:.0}% utilisation", band.mean))
+}
+
+/// By how much its link carries.
+fn carries(gpu: &Gpu) -> Option<String> {
     let rates = [ok(&gpu.rates.pcie_rx), ok(&gpu.rates.pcie_tx)];
     let traffic = rates.into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))?;
     (traffic.0 >= LOADED_TRAFFIC).then(|| format!("at {traffic}"))
@@ -132,7 +153,10 @@ fn pcie(context: &Context<'_>) -> Vec<Finding> {
         }
         let evidence = |how: &str| format!("Gen{generation} x{width} of Gen{best} x{widest} {how}");
         let fact = format!("PCIe Gen{generation} x{width}, could be Gen{best} x{widest}");
-        if let Some(how) = loaded(context, gpu) {
+        // The driver lowers the generation where there is little to do, never the width.
+        let works =
+            width < widest || ok(&live.performance_state).is_some_and(|state| state <= WORKING_P_STATE);
+        if let Some(how) = busy(context, gpu).filter(|_| works).or_else(|| carries(gpu)) {
             return Some(Finding::of(gpu, &fact, evidence(&how)));
         }
         let others: Vec<u32> =
@@ -149,6 +173,10 @@ fn nvlink_down(context: &Context<'_>) -> Vec<Finding> {
             return None;
         }
         let links = &gpu.nvlinks.as_ref()?.value;
+        // Cards of one model need not be bridged alike, and one that is not bridged has all its links down.
+        let joined = |link: &NvLink| link.active == Ok(true) || link.remote_type == Ok(SWITCH);
+        let comparable =
+            ok(&gpu.info.nvswitch_links).is_some_and(|switched| switched > 0) || links.iter().any(joined);
         let up_elsewhere = |number: u32| {
             let mut others = siblings(context, gpu).filter_map(|other| other.nvlinks.as_ref()).peekable();
             others.peek().is_some()
@@ -160,7 +188,7 @@ fn nvlink_down(context: &Context<'_>) -> Vec<Finding> {
             .iter()
             .filter(|link| link.active == Ok(false))
             .map(|link| link.link)
-            .filter(|number| context.memory.was_up(&gpu.id, *number) || up_elsewhere(*number))
+            .filter(|number| context.memory.was_up(&gpu.id, *number) || comparable && up_elsewhere(*number))
             .collect();
         let list = down.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let word = if down.len() == 1 { "NVLink" } else { "NVLinks" };
@@ -171,6 +199,34 @@ fn nvlink_down(context: &Context<'_>) -> Vec<Finding> {
                 format!("{} of {} links up", links.len() - down.len(), links.len()),
             )
         })
+    })
+}
+
+/// One error is told: a rate over ten seconds is now above, now below any mark for it.
+fn nvlink_errors(context: &Context<'_>) -> Vec<Finding> {
+    context.each(|gpu| {
+        let rise = context.memory.nvlink_errors(&gpu.id)?;
+        if rise.errors == 0 || context.snapshot.mono.since(rise.at) > ERRORS_FRESH {
+            return None;
+        }
+        let errors =
+            if rise.errors == 1 { "1 NVLink error".into() } else { format!("{} NVLink errors", rise.errors) };
+        let within = rise.within.as_secs_f64();
+        let evidence = format!("the counters of all its links rose by {} in {within:.0} s", rise.errors);
+        Some(Finding::of(gpu, &format!("{errors} in {within:.0} s"), evidence))
+    })
+}
+
+/// GPUs behind NVSwitches that the fabric has not taken in yet.
+fn registering(context: &Context<'_>) -> Vec<Finding> {
+    context.each(|gpu| {
+        let state = ok(&gpu.health.as_ref()?.value.fabric_state)?;
+        let fact = match state {
+            1 => "its registration with the NVLink fabric has not begun",
+            2 => "its registration with the NVLink fabric does not end",
+            _ => return None,
+        };
+        Some(Finding::of(gpu, fact, format!("fabric state {state} (nvmlGpuFabricState_t)")))
     })
 }
 

@@ -1,9 +1,10 @@
 //! What rules need to know of earlier snapshots: what time counters were before, which links were up.
 
 use super::rule::ok;
-use crate::model::{Counters, Gpu, GpuId, Grouped, Reading, Snapshot};
+use crate::model::{Counters, Gpu, GpuId, Grouped, Health, Reading, Snapshot};
 use crate::units::Mono;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The clock event reasons with a time counter.
 pub(super) const SW_POWER_CAP: usize = 0;
@@ -15,6 +16,7 @@ pub(super) const HW_POWER_BRAKE: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     counters: BTreeMap<GpuId, Pair>,
+    errors: BTreeMap<GpuId, Errors>,
     links_up: BTreeMap<GpuId, BTreeSet<u32>>,
     ports_active: BTreeSet<(String, u32)>,
 }
@@ -24,6 +26,25 @@ struct Pair {
     at: Mono,
     newest: [Reading<u64>; 4],
     shares: [Option<f32>; 4],
+}
+
+/// The newest reading of the NVLink error counters, and what it is more than the one before.
+#[derive(Clone, Debug)]
+struct Errors {
+    at: Mono,
+    newest: Reading<u64>,
+    rise: Option<Rise>,
+}
+
+/// By how much the NVLink errors of a GPU rose between the last two readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rise {
+    /// New errors.
+    pub(super) errors: u64,
+    /// Time between the readings.
+    pub(super) within: Duration,
+    /// The newer reading.
+    pub(super) at: Mono,
 }
 
 fn times(counters: &Counters) -> [Reading<u64>; 4] {
@@ -40,6 +61,9 @@ impl Memory {
         for gpu in &snapshot.gpus {
             if let Some(group) = &gpu.counters {
                 self.learn_counters(&gpu.id, group);
+            }
+            if let Some(group) = &gpu.health {
+                self.learn_errors(&gpu.id, group);
             }
             self.learn_links(gpu);
         }
@@ -69,6 +93,20 @@ impl Memory {
         self.counters.insert(id.clone(), Pair { at: group.at, newest, shares });
     }
 
+    fn learn_errors(&mut self, id: &GpuId, group: &Grouped<Health>) {
+        let newest = group.value.nvlink_errors.clone();
+        let rise = match self.errors.get(id) {
+            Some(known) if known.at >= group.at => return,
+            Some(Errors { at, newest: Ok(before), .. }) => {
+                // A counter that fell began anew.
+                let errors = ok(&newest).and_then(|now| now.checked_sub(*before));
+                errors.map(|errors| Rise { errors, within: group.at.since(*at), at: group.at })
+            }
+            _ => None,
+        };
+        self.errors.insert(id.clone(), Errors { at: group.at, newest, rise });
+    }
+
     fn learn_links(&mut self, gpu: &Gpu) {
         if let Some(group) = &gpu.nvlinks {
             let up = group.value.iter().filter(|link| link.active == Ok(true)).map(|link| link.link);
@@ -86,6 +124,11 @@ impl Memory {
     /// Whether the device has that time counter at all.
     pub(super) fn counts(&self, id: &GpuId, reason: usize) -> bool {
         self.counters.get(id).and_then(|pair| pair.newest.get(reason)).is_some_and(Result::is_ok)
+    }
+
+    /// By how much its NVLink errors rose; `None` without two readings.
+    pub(super) fn nvlink_errors(&self, id: &GpuId) -> Option<Rise> {
+        self.errors.get(id)?.rise
     }
 
     /// Whether that link was up at any time.

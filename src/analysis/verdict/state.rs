@@ -112,7 +112,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         area: Area::Doctor,
         needs: "the collector's own report",
-        threshold: "NVML answers in part, or samples were dropped, for 2 s (own choice)",
+        threshold: "NVML answers in part, samples were dropped, or a newer kgtop names a GPU's state, for 2 s (own choice)",
         advice: "Look at the source's reason below; what it reads may be old or missing.",
         raise_after: DEGRADED_AFTER,
         clear_after: Duration::ZERO,
@@ -285,6 +285,12 @@ fn degraded(context: &Context<'_>) -> Vec<Finding> {
         // Other sources depend on rights that an ordinary user does not have; NVML in part is a fault.
         &*source.name == "nvml" && source.state == SourceState::Degraded && answers
     });
+    let unknown = context.snapshot.gpus.iter().filter(|gpu| gpu.state == GpuState::Unknown).map(|gpu| {
+        let fact = "in a state that only a newer kgtop knows";
+        let evidence = "the stream names a GPU state that this version does not have";
+        let advice = "Look at this stream with the kgtop that wrote it.".to_owned();
+        Finding { advice: Some(advice), ..Finding::of(gpu, fact, evidence) }
+    });
     partly
         .filter(|_| context.snapshot.gpus.iter().all(|gpu| gpu.state != GpuState::Stalled))
         .map(|source| Finding {
@@ -293,5 +299,6 @@ fn degraded(context: &Context<'_>) -> Vec<Finding> {
             evidence: source.reason.to_string(),
             ..Finding::default()
         })
+        .chain(unknown)
         .collect()
 }

@@ -27,6 +27,7 @@ pub(super) fn follow(why: &str, shared: &Shared, out: &Output) {
                 let told = format!("Xids of {} {gpus} from NVML only: {hidden} ({why})", events.gpus());
                 tell(shared, SourceState::Degraded, &told);
                 let ended = drain(&events, &caller, shared, out);
+                events.release(&caller);
                 let told = format!("NVML tells no more Xids ({}; {why})", ended.label());
                 tell(shared, SourceState::Unavailable, &told);
             }

@@ -58,7 +58,7 @@ pub(super) const DCGM: [Metric; 36] = [
         "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
         COUNTER,
         "Total energy consumption since boot (in mJ).",
-        |gpu| read::health(gpu, |health| &health.energy).ok().map(|energy| f64::from(energy.0) * 1_000.0),
+        |gpu| read::health(gpu, |health| &health.energy).ok().map(|energy| (energy.0 * 1_000.0).round()),
     ),
     ("DCGM_FI_DEV_PCIE_REPLAY_COUNTER", COUNTER, "Total number of PCIe retries.", |gpu| {
         count(read::health(gpu, |health| &health.pcie_replays))

@@ -187,6 +187,7 @@ calls! {
     // Events: only where the kernel log cannot be read.
     EventTypes "nvmlDeviceGetSupportedEventTypes" Once 0
     EventSetCreate "nvmlEventSetCreate" Once 0
+    EventSetFree "nvmlEventSetFree" Once 0
     RegisterEvents "nvmlDeviceRegisterEvents" Once 0
     EventSetWait "nvmlEventSetWait_v2" Waits 0
 

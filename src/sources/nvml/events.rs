@@ -47,12 +47,12 @@ impl Session {
     /// # Errors
     /// When this driver has no event sets, or no GPU that could tell.
     pub fn xid_events(&self, caller: &Caller) -> Reading<XidEvents> {
+        let count = self.count(caller)?;
         let set = caller
             .call(CallId::EventSetCreate, || EventSet::new(self.nvml))
             .map_err(|failure| Absence::from(&failure))?;
         let mut reason = Absence::NotSupported;
         let mut gpus = Vec::new();
-        let count = self.count(caller)?;
         for index in 0..count.min(MOST_DEVICES) {
             let device = self.device(caller, index);
             let Some(raw) = device.port.raw_device() else { continue };
@@ -61,7 +61,12 @@ impl Session {
                 Err(failure) => reason = Absence::from(&failure),
             }
         }
-        if gpus.is_empty() { Err(reason) } else { Ok(XidEvents { set, gpus }) }
+        let events = XidEvents { set, gpus };
+        if events.gpus.is_empty() {
+            events.release(caller);
+            return Err(reason);
+        }
+        Ok(events)
     }
 }
 
@@ -78,6 +83,12 @@ impl XidEvents {
     #[must_use]
     pub fn gpus(&self) -> usize {
         self.gpus.len()
+    }
+
+    /// Gives the driver its set back: the next one has the GPUs that are left then. A driver that does not take it back
+    /// keeps it, as nothing else can be done about it.
+    pub fn release(self, caller: &Caller) {
+        let _kept = caller.call(CallId::EventSetFree, || self.set.free());
     }
 
     /// Waits for the next Xid; `None` when there was none in that time.

@@ -75,11 +75,11 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// The sample before, and a buffer to take the next one into. Two buffers serve a device for good.
+/// The sample before, and buffers to take the next ones into. Two serve a device for good.
 #[derive(Default)]
 pub(super) struct GpmState {
     before: Option<(GpmSample, Mono)>,
-    spare: Option<GpmSample>,
+    spare: Vec<GpmSample>,
 }
 
 /// Which sample is taken: the whole device's, or one MIG GPU instance's.
@@ -103,6 +103,11 @@ impl GpmState {
         self.before.is_some()
     }
 
+    /// Begins anew: what comes next has nothing to do with the sample before.
+    pub(super) fn restart(&mut self) {
+        self.spare.extend(self.before.take().map(|(sample, _)| sample));
+    }
+
     pub(super) fn read(&mut self, port: &mut Port, caller: &Caller, scope: Scope, now: Mono) -> Option<Gpm> {
         if self.before.as_ref().is_some_and(|(_, at)| now.since(*at) < LEAST_INTERVAL) {
             return None;
@@ -110,7 +115,10 @@ impl GpmState {
         let _turn = TURN.take(PATIENCE)?;
         let sample = match self.sample(port, caller, scope) {
             Ok(sample) => sample,
-            Err(absence) => return Some(Gpm::absent(&absence)),
+            Err(absence) => {
+                self.restart();
+                return Some(Gpm::absent(&absence));
+            }
         };
         let (older, then) = self.before.replace((sample, now))?;
         let newer = self.before.as_ref().map(|(sample, _)| sample)?;
@@ -126,12 +134,12 @@ impl GpmState {
             }
             Err(absence) => Gpm::absent(&absence),
         };
-        self.spare = Some(older);
+        self.spare.push(older);
         Some(gpm)
     }
 
     fn sample(&mut self, port: &mut Port, caller: &Caller, scope: Scope) -> Reading<GpmSample> {
-        let mut sample = match self.spare.take() {
+        let mut sample = match self.spare.pop() {
             Some(sample) => sample,
             None => port.raw(caller, CallId::GpmAlloc, GpmSample::new)?,
         };
@@ -143,7 +151,7 @@ impl GpmState {
         match taken {
             Ok(()) => Ok(sample),
             Err(absence) => {
-                self.spare = Some(sample);
+                self.spare.push(sample);
                 Err(absence)
             }
         }

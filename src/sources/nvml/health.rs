@@ -80,7 +80,7 @@ impl Device {
                 CallId::RetiredPagesPending,
                 SafeDevice::are_pages_pending_retired,
             ),
-            energy: counter(energy).map(|millijoules| Joules((millijoules as f64 / MILLI) as f32)),
+            energy: counter(energy).map(|millijoules| Joules(millijoules as f64 / MILLI)),
             pcie_replays: port
                 .safe(caller, CallId::PcieReplays, SafeDevice::pcie_replay_counter)
                 .and_then(real)

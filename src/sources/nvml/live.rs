@@ -7,37 +7,52 @@ use super::port::Port;
 use super::raw::{FieldValue, RawDevice};
 use super::value::{celsius, celsius_or_none, megahertz, real, share, watts};
 use crate::model::{Absence, Live, Reading};
-use crate::units::{Bytes, Celsius};
+use crate::units::{Bytes, Celsius, Mono};
 use nvml_wrapper::Device as SafeDevice;
 use nvml_wrapper::enum_wrappers::device::{Clock as ClockKind, TemperatureSensor};
+use std::time::Duration;
 
 /// Memory temperature.
 const FIELD_MEMORY_TEMPERATURE: u32 = 82;
 /// What the driver recommends.
 const FIELD_RECOVERY_ACTION: u32 = 230;
-/// The margin costs 0.5 to 0.75 ms, as much as all the rest of the group several times over: it is read at every
-/// this many readings, and the last value stands in between.
-const MARGIN_EVERY: u32 = 5;
+/// The margin costs 0.5 to 0.75 ms, as much as all the rest of the group several times over: it is read anew when the
+/// temperature is another one, and else after this long. A little less than the 5 s that it may be old, as no reading
+/// comes exactly on time.
+const MARGIN_KEPT: Duration = Duration::from_millis(4_500);
 /// P-states are 0 to 15; NVML's 32 is "unknown".
 const LAST_P_STATE: u32 = 15;
 
 /// What is kept between readings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct LiveState {
-    reads: u32,
-    margin: Reading<Celsius>,
+    margin: Option<Margin>,
 }
 
-impl Default for LiveState {
-    fn default() -> Self {
-        Self { reads: 0, margin: Err(Absence::NotRequested) }
+/// A margin, and when and at which temperature it was read.
+#[derive(Clone, Debug)]
+struct Margin {
+    at: Mono,
+    temperature: Reading<Celsius>,
+    value: Celsius,
+}
+
+impl Margin {
+    /// Whether it still speaks of now.
+    fn holds(&self, now: Mono, temperature: &Reading<Celsius>) -> bool {
+        self.temperature == *temperature && now.since(self.at) < MARGIN_KEPT
     }
 }
 
 impl Device {
-    /// Reads the group of each interval. The temperature margin is renewed at every fifth call only.
+    /// Reads the group of each interval. The temperature margin is the one before while the temperature stays the
+    /// same, for at most 5 s.
     pub fn live(&mut self, caller: &Caller) -> Live {
-        let margin = self.margin(caller);
+        let temperature = self
+            .port
+            .safe(caller, CallId::Temperature, |device| device.temperature(TemperatureSensor::Gpu))
+            .and_then(|value| celsius(i64::from(value)));
+        let margin = self.margin(caller, &temperature);
         let port = &mut self.port;
         let memory = read_memory(port, caller);
         let part = |read: fn(&Memory) -> Reading<Bytes>| match &memory {
@@ -57,9 +72,7 @@ impl Device {
             memory_used: part(|memory| Ok(memory.used)),
             memory_free: part(|memory| Ok(memory.free)),
             memory_reserved: part(|memory| memory.reserved.ok_or(Absence::NotSupported)),
-            temperature: port
-                .safe(caller, CallId::Temperature, |device| device.temperature(TemperatureSensor::Gpu))
-                .and_then(|value| celsius(i64::from(value))),
+            temperature,
             memory_temperature: memory_temperature.and_then(FieldValue::degrees).and_then(celsius_or_none),
             temperature_margin: margin,
             memory_clock,
@@ -96,15 +109,19 @@ impl Device {
         }
     }
 
-    fn margin(&mut self, caller: &Caller) -> Reading<Celsius> {
-        if self.live.reads.is_multiple_of(MARGIN_EVERY) {
-            self.live.margin = self
-                .port
-                .raw(caller, CallId::MarginTemperature, RawDevice::margin_temperature)
-                .and_then(|value| celsius(i64::from(value)));
+    fn margin(&mut self, caller: &Caller, temperature: &Reading<Celsius>) -> Reading<Celsius> {
+        let at = caller.now();
+        if let Some(margin) = self.live.margin.as_ref().filter(|margin| margin.holds(at, temperature))
+            && !self.port.is_lost()
+        {
+            return Ok(margin.value);
         }
-        self.live.reads = self.live.reads.wrapping_add(1);
-        if self.port.is_lost() { Err(Absence::Lost) } else { self.live.margin.clone() }
+        let value = self
+            .port
+            .raw(caller, CallId::MarginTemperature, RawDevice::margin_temperature)
+            .and_then(|value| celsius(i64::from(value)))?;
+        self.live.margin = Some(Margin { at, temperature: temperature.clone(), value });
+        Ok(value)
     }
 }
 
@@ -160,6 +177,16 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_margin_holds_while_the_temperature_does_and_never_longer_than_5_seconds() {
+        let margin = Margin { at: Mono(10_000_000), temperature: Ok(Celsius(90.0)), value: Celsius(-3.0) };
+        assert!(margin.holds(Mono(11_000_000), &Ok(Celsius(90.0))));
+        assert!(!margin.holds(Mono(11_000_000), &Ok(Celsius(40.0))), "it cooled down");
+        assert!(!margin.holds(Mono(11_000_000), &Err(Absence::failed(999, "UNKNOWN"))));
+        // The next reading of an interval of 5 s may come a little early.
+        assert!(!margin.holds(Mono(14_990_000), &Ok(Celsius(90.0))));
+    }
 
     #[test]
     fn reserved_stays_apart_as_an_h200_answers() {

@@ -26,7 +26,11 @@ const ROOM: usize = 32;
 #[derive(Default)]
 pub(super) struct MigState {
     gpm: BTreeMap<u32, GpmState>,
+    layout: Option<Layout>,
 }
+
+/// Whether MIG is on, and the instances.
+type Layout = (bool, Vec<Reading<GpuId>>);
 
 impl Device {
     /// The instances of a device in MIG mode; none when the mode is off. Places without an instance are skipped.
@@ -37,6 +41,7 @@ impl Device {
         let (enabled, _) = mig_mode(&mut self.port, caller)?;
         if !enabled {
             self.mig.gpm.clear();
+            self.laid_out((false, Vec::new()));
             return Ok(Vec::new());
         }
         let count = self.port.safe(caller, CallId::MigCount, SafeDevice::mig_device_count).and_then(real)?;
@@ -60,7 +65,17 @@ impl Device {
             }
         }
         self.mig.gpm.retain(|instance, _| shares.contains_key(instance));
+        self.laid_out((true, instances.iter().map(|instance| instance.uuid.clone()).collect()));
         Ok(instances)
+    }
+
+    /// What the device answers depends on how it is divided.
+    fn laid_out(&mut self, layout: Layout) {
+        if self.mig.layout.as_ref().is_some_and(|before| *before != layout) {
+            self.port.forget();
+            self.gpm.restart();
+        }
+        self.mig.layout = Some(layout);
     }
 
     fn instance(

@@ -5,15 +5,21 @@ use super::error::{Failure, code};
 use super::raw::{FieldValue, RawDevice};
 use super::version::{DriverVersion, Numbering, ProcessListVersion};
 use crate::model::{Absence, Reading};
+use crate::units::Mono;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device as SafeDevice, Nvml};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Scope of a field that adds up all links or lanes.
 pub(super) const ALL_LINKS: u32 = u32::MAX;
 
 /// Variant of a call that stands for a batch: what it answers says nothing about other batches.
 pub(super) const BATCH: u32 = u32::MAX;
+
+/// How long "not supported" is believed: a mode that was why (MIG, a driver that was busy with a reset) may be over
+/// without anybody being told. To ask all that a board lacks again costs less than a millisecond.
+const BELIEVED: Duration = Duration::from_secs(120);
 
 /// A device's two handles: the wrapper's for what it gets right, the raw one for the rest.
 pub(super) struct Handle {
@@ -22,12 +28,12 @@ pub(super) struct Handle {
 }
 
 /// Calls into one device. Once it answers "lost", nothing is asked any more: each call into a lost GPU can block
-/// for seconds. What it once called unsupported is not asked again (probe once); the cheap calls of the 10 Hz
-/// tier are the exception, as a mode may come back without the device being opened anew.
+/// for seconds. What it called unsupported is not asked again for a while, nor before the device's modes change; the
+/// cheap calls of the 10 Hz tier are asked each time.
 pub(super) struct Port {
     handle: Result<Handle, Failure>,
     lost: Option<u32>,
-    unsupported: BTreeSet<(CallId, u32)>,
+    unsupported: BTreeMap<(CallId, u32), Mono>,
     numbering: Numbering,
     pub(super) process_list: ProcessListVersion,
 }
@@ -47,7 +53,7 @@ impl Port {
         Self {
             handle: Err(reason),
             lost: None,
-            unsupported: BTreeSet::new(),
+            unsupported: BTreeMap::new(),
             // A driver that hides its version is taken for one with the older numbering, as the wrapper does, and
             // the newer process list, which all but a few have.
             numbering: driver.map_or(Numbering::Cuda12, DriverVersion::numbering),
@@ -61,7 +67,7 @@ impl Port {
         Self {
             handle: Ok(Handle { safe: device, raw }),
             lost: None,
-            unsupported: BTreeSet::new(),
+            unsupported: BTreeMap::new(),
             numbering: self.numbering,
             process_list: self.process_list,
         }
@@ -98,21 +104,31 @@ impl Port {
             return Err(Failure::Code(code));
         }
         let handle = self.handle.as_ref().map_err(Clone::clone)?;
-        if self.unsupported.contains(&(id, variant)) {
+        if self.is_unsupported((id, variant), caller.now()) {
             return Err(Failure::Code(code::NOT_SUPPORTED));
         }
         let answer = caller.call(id, || call(handle));
         if let Err(failure) = &answer {
-            self.note(failure, id, variant);
+            self.note(failure, (id, variant), caller.now());
         }
         answer
     }
 
-    fn note(&mut self, failure: &Failure, id: CallId, variant: u32) {
+    /// The device's modes changed: what it did not answer before it may answer now.
+    pub(super) fn forget(&mut self) {
+        self.unsupported.clear();
+    }
+
+    fn is_unsupported(&self, call: (CallId, u32), now: Mono) -> bool {
+        self.unsupported.get(&call).is_some_and(|told| now.since(*told) < BELIEVED)
+    }
+
+    fn note(&mut self, failure: &Failure, call: (CallId, u32), now: Mono) {
+        let (id, variant) = call;
         if let Some(code) = failure.lost_code() {
             self.lost = Some(code);
         } else if failure.is_unsupported() && id.tier() != Tier::TenHertz && variant != BATCH {
-            self.unsupported.insert((id, variant));
+            self.unsupported.insert(call, now);
         }
     }
 
@@ -155,13 +171,14 @@ impl Port {
         caller: &Caller,
         fields: [(u32, u32); N],
     ) -> [Reading<FieldValue>; N] {
-        let unsupported = |(field, _): &(u32, u32)| self.unsupported.contains(&(CallId::FieldValues, *field));
+        let now = caller.now();
+        let unsupported = |(field, _): &(u32, u32)| self.is_unsupported((CallId::FieldValues, *field), now);
         let asked: Vec<_> = fields.iter().copied().filter(|request| !unsupported(request)).collect();
         let answers = self.field_batch(caller, &asked);
         let mut readings = fields.map(|_| Err(Absence::NotSupported));
         for (request, answer) in asked.into_iter().zip(answers) {
             if let Err(failure) = &answer {
-                self.note(failure, CallId::FieldValues, request.0);
+                self.note(failure, (CallId::FieldValues, request.0), now);
             }
             let position = fields.iter().position(|field| *field == request);
             if let Some(reading) = position.and_then(|position| readings.get_mut(position)) {

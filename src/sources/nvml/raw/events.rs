@@ -12,7 +12,7 @@ const XID: u64 = sys::nvmlEventTypeXidCriticalError as u64;
 /// No MIG instance (nvml.h).
 const NO_INSTANCE: u32 = u32::MAX;
 
-/// A set of devices that tell of their Xids. It is never freed: it lives as long as the process.
+/// A set of devices that tell of their Xids. Whoever makes another one [frees](EventSet::free) it first.
 pub(in super::super) struct EventSet {
     library: &'static sys::NvmlLib,
     set: sys::nvmlEventSet_t,
@@ -48,6 +48,13 @@ impl EventSet {
         } else {
             Ok(Self { library, set })
         }
+    }
+
+    /// Gives the set back to the library.
+    pub(in super::super) fn free(self) -> Result<(), Failure> {
+        let function = self.library.nvmlEventSetFree.as_ref().ok().ok_or(Failure::MISSING)?;
+        // SAFETY: the set came from the library, and this value, which alone knew it, ends here.
+        Failure::check(unsafe { function(self.set) })
     }
 
     /// From now on the device tells of its Xids.

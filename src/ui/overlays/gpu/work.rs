@@ -6,7 +6,7 @@ use crate::model::{Band, Gpu, MigInstance, Reading, Thresholds, known, read};
 use crate::units::{Celsius, Joules, Megahertz, Percent, Watts};
 
 /// Joules in a kilowatt hour, the unit of energy that people pay for.
-const JOULES_PER_KWH: f32 = 3.6e6;
+const JOULES_PER_KWH: f64 = 3.6e6;
 
 fn mean(reading: Reading<Band>) -> Reading<Percent> {
     reading.map(|band| Percent(band.mean))

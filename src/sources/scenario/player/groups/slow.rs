@@ -47,7 +47,7 @@ impl Reader<'_> {
                 "nvmlDeviceGetRetiredPagesPendingStatus",
                 values.retired_pending > 0.0,
             ),
-            energy: self.read(field, Joules(self.truth.counters.energy as f32)),
+            energy: self.read(field, Joules(self.truth.counters.energy)),
             pcie_replays: self.read("nvmlDeviceGetPcieReplayCounter", values.pcie_replays as u64),
             nvlink_errors: self.has(
                 preset.nvlinks > 0,
