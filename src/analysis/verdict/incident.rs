@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Xid of an ECC error that was contained to one process.
 const CONTAINED: u32 = 94;
+/// How long a fault that ended a job and left the GPU well is told: long enough for whoever asks why the GPU idles.
+const RECENT: Duration = Duration::from_secs(10 * 60);
 /// Xid of one that was not.
 const UNCONTAINED: u32 = 95;
 
@@ -75,6 +77,13 @@ pub(super) const RULES: &[Rule] = &[
         "The process that used the page was ended; others may go on. Reset the GPU when it suits.",
         |context| xid(context, CONTAINED, "an uncorrected memory error, contained to one process"),
     ),
+    rule(
+        "recent_xid",
+        Severity::Warning,
+        "an Xid that ends a job and leaves the GPU well (NVIDIA Xid catalogue), within the last 10 min",
+        "Look at the event and at the job's own log.",
+        recent,
+    ),
 ];
 
 /// What happened on this boot, was written by the kernel, is no later than the snapshot, and is not over.
@@ -88,24 +97,39 @@ fn trusted<'a>(context: &Context<'a>, is: impl Fn(&Incident) -> bool) -> Vec<&'a
     known.iter().copied().filter(|incident| is(incident) && !over(incident)).collect()
 }
 
-/// One finding per GPU and fault. Where the driver says itself what it wants, or calls the GPU lost, that covers them.
+/// Where the driver says itself what it wants, or calls the GPU lost, that covers them.
 fn critical(context: &Context<'_>) -> Vec<Finding> {
-    let is_critical = |incident: &Incident| {
-        // Xids of memory errors that were contained, or not, have rules of their own.
-        let own_rule = |code: &u32| [CONTAINED, UNCONTAINED].contains(code);
+    faults(context, |incident| {
         incident.severity == Severity::Critical
             && matches!(incident.kind, Kind::Xid | Kind::OffBus | Kind::InitFailed)
-            && !incident.code.iter().chain(incident.consequences.keys()).any(own_rule)
+    })
+}
+
+fn recent(context: &Context<'_>) -> Vec<Finding> {
+    let now = context.snapshot.mono;
+    faults(context, |incident| {
+        incident.severity == Severity::Warning
+            && incident.kind == Kind::Xid
+            && now.since(incident.last.mono) < RECENT
+    })
+}
+
+/// One finding per GPU and fault. Xids of memory errors that were contained, or not, have rules of their own.
+fn faults(context: &Context<'_>, is: impl Fn(&Incident) -> bool) -> Vec<Finding> {
+    let own_rule = |code: &u32| [CONTAINED, UNCONTAINED].contains(code);
+    let wanted = |incident: &Incident| {
+        is(incident) && !incident.code.iter().chain(incident.consequences.keys()).any(own_rule)
     };
     let mut by_fault: BTreeMap<_, (&Incident, u32)> = BTreeMap::new();
-    for incident in trusted(context, is_critical) {
+    for incident in trusted(context, wanted) {
         let (_, count) =
             by_fault.entry((place(incident), incident.summary.as_str())).or_insert((incident, 0));
         *count += incident.count;
     }
     let findings = by_fault.into_values().map(|(incident, count)| {
         let times = if count > 1 { format!(", {count} times") } else { String::new() };
-        let summary = format!("{}: {}{times}", gpu_of(incident), incident.summary);
+        let who = incident.process_text().map_or_else(String::new, |process| format!(", {process}"));
+        let summary = format!("{}: {}{who}{times}", gpu_of(incident), incident.summary);
         let advice = Some(incident.advice.clone()).filter(|advice| !advice.is_empty());
         Finding { subject: incident.summary.clone(), advice, ..told(incident, summary) }
     });
