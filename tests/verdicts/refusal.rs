@@ -9,14 +9,18 @@ use std::time::Duration;
 
 fn scenario(driver: &str, rest: &str) -> Scenario {
     let text = format!(
-        "title = \"t\"\nduration_seconds = 60\n[host]\ndriver = \"{driver}\"\n[[gpu]]\nmodel = \"h100\"\ncount = 2\n{rest}"
+        "title = \"t\"\nduration_seconds = 900\n[host]\ndriver = \"{driver}\"\n[[gpu]]\nmodel = \"h100\"\ncount = 2\n{rest}"
     );
     Scenario::parse(&text, "refusal").unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is told in the end.
+/// What is told after 40 s.
 fn told(scenario: &Scenario, change: &dyn Fn(&mut Record)) -> Vec<Verdict> {
-    let told: Vec<Told> = play(scenario, Duration::from_secs(40), &|record, _| change(record));
+    told_after(scenario, 40, change)
+}
+
+fn told_after(scenario: &Scenario, seconds: u64, change: &dyn Fn(&mut Record)) -> Vec<Verdict> {
+    let told: Vec<Told> = play(scenario, Duration::from_secs(seconds), &|record, _| change(record));
     told.into_iter().next_back().unwrap().verdicts
 }
 
@@ -119,6 +123,16 @@ fn a_critical_xid_is_told_where_no_reading_shows_it() {
             );
         }
     }
+}
+
+#[test]
+fn an_xid_that_ended_a_job_is_told_for_ten_minutes() {
+    let scenario = scenario("580.159.04", &line(31));
+    let rules = |seconds| -> Vec<&'static str> {
+        told_after(&scenario, seconds, &|_| {}).iter().map(|verdict| verdict.rule).collect()
+    };
+    assert_eq!(rules(600), ["recent_xid"]);
+    assert_eq!(rules(700), [] as [&str; 0]);
 }
 
 #[test]

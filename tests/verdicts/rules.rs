@@ -200,6 +200,17 @@ const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        rule: "recent_xid",
+        cause: log_line!(
+            "NVRM: Xid (PCI:{bdf}): 31, pid=100, name=python, Ch 0000003b, intr 10000000. MMU Fault"
+        ),
+        // Of no consequence to a job.
+        near: log_line!(
+            "NVRM: Xid (PCI:{bdf}): 63, pid=100, name=python, Row Remapper: New row marked for remapping"
+        ),
+        ..CASE
+    },
+    Case {
         rule: "contained_ecc",
         cause: log_line!(
             "NVRM: Xid (PCI:{bdf}): 94, pid=100, name=python, Contained: CE User Channel (0x9). RST: No, D-RST: No"
