@@ -46,7 +46,7 @@ fn the_name_of_a_holder_does_not_steer_the_terminal_of_root() {
     let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
     let program = directory.path().join("s\u{1b}[2J");
     // Not a copy: one that was just written cannot be started while another test forks.
-    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+    symlink("/bin/sleep", &program).unwrap();
     let file = File::open(directory.path().join("dev/nvidia0")).unwrap();
     let holder = Process(Command::new(&program).arg("600").stdin(file).spawn().unwrap());
     let found = look(&Root::Live, &files);
