@@ -4,10 +4,11 @@
  *     cc -O2 -o floor scripts/floor.c -ldl && scripts/measure.py floor=@./floor kgtop='kgtop --interval 1'
  *
  * Calls and tiers are those of src/sources/nvml/: ten times a second power, SM clock, utilisation, clock events;
- * each second the cached values, process lists, GPM sample with metrics and per-process utilisation; every 2 s the
- * power buffer; every 5 s the counters and the temperature margin; every 10 s the utilisation buffer and the slow
- * group. With the argument "hidden", GPM and per-process utilisation are read every 5 s, as kgtop does while nobody
- * looks at them. Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
+ * each second the cached values, process lists, GPM sample with metrics; every 2 s the power buffer; every 5 s the
+ * counters, the temperature margin and per-process utilisation; every 10 s the utilisation buffer and the slow group:
+ * what kgtop reads for tab 1. With the argument "hidden", GPM is read every 5 s too, as kgtop does while nobody looks
+ * at it. NVLinks, which kgtop looks at once a minute, are left out. Structures and ids are those of nvml.h. All GPUs,
+ * one thread (kgtop has one per GPU). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -93,6 +94,11 @@ int main(int argc, char **argv) {
             clock_info(d, 2, &a); clock_info(d, 0, &a); clock_info(d, 3, &a); temperature(d, 0, &a); pstate(d, &a);
             generation(d, &a); width(d, &a); limit(d, &a); encoder(d, &a, &b); decoder(d, &a, &b);
             n = 1024; compute(d, &n, list); n = 1024; graphics(d, &n, list); n = 1024; mps(d, &n, list);
+            if (second % 5 == 0) {
+                n = 1024;
+                if (!process_utilization(d, shares, &n, seen[i]))
+                    for (unsigned k = 0; k < n; k++) if (shares[k].time > seen[i]) seen[i] = shares[k].time;
+            }
             if (second % demand) goto buffers;
             unsigned long turn = second / demand;
             gpm_sample(d, gpm[i][turn & 1]);
@@ -101,9 +107,6 @@ int main(int argc, char **argv) {
                 for (int k = 0; k < 12; k++) metrics.metrics[k].id = gpm_ids[k];
                 gpm_metrics(&metrics);
             }
-            n = 1024;
-            if (!process_utilization(d, shares, &n, seen[i]))
-                for (unsigned k = 0; k < n; k++) if (shares[k].time > seen[i]) seen[i] = shares[k].time;
         buffers:
             if (second % 2 == 0) { n = 1024; samples(d, 0, 0ULL, &type, &n, buffer); }
             if (second % 5 == 0) { read_fields(d, counters, 5); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }

@@ -31,6 +31,7 @@ struct Due {
     power_buffer: Mono,
     utilization_buffer: Mono,
     health: Mono,
+    link_errors: Mono,
     links: Mono,
     mig: Mono,
 }
@@ -45,6 +46,7 @@ impl Due {
             power_buffer: now,
             utilization_buffer: now,
             health: now,
+            link_errors: now,
             links: now,
             mig: now,
         }
@@ -212,14 +214,15 @@ impl Worker<'_> {
         let refreshes = self.shared.board().refreshes;
         if refreshes != self.refreshes {
             self.refreshes = refreshes;
-            (self.due.health, self.due.mig) = (now, now);
+            (self.due.health, self.due.link_errors, self.due.mig) = (now, now, now);
         }
+        let pace = if demand.links { SLOW } else { SLOW * 6 };
         if due(&mut self.due.health, now, SLOW) {
-            let value = self.device.health(self.caller);
+            let each_link = due(&mut self.due.link_errors, now, pace);
+            let value = self.device.health(self.caller, each_link);
             let at = self.now();
             self.post(|slot| slot.health = Some(Grouped { at, value }));
         }
-        let pace = if demand.links { SLOW } else { SLOW * 6 };
         if due(&mut self.due.links, now, pace) {
             let value = self.device.nvlinks(self.caller);
             let at = self.now();
@@ -279,7 +282,8 @@ fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared
 /// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do: the
 /// first tick comes at once, and the second must not be too early for every group.
 fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
-    if now < *when {
+    // One that waits for longer than its pace was hidden until now.
+    if now < *when && when.since(now) <= pace {
         return false;
     }
     let step = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -300,5 +304,15 @@ mod tests {
         assert!(due(&mut when, Mono(8_000_040), second), "with the next tick");
         assert!(!due(&mut when, Mono(8_999_999), second));
         assert!(due(&mut when, Mono(9_000_001), second));
+    }
+
+    #[test]
+    fn what_was_hidden_is_due_when_it_is_shown() {
+        let (shown, hidden) = (Duration::from_secs(10), Duration::from_secs(60));
+        let mut when = Mono(0);
+        assert!(due(&mut when, Mono(61_000_000), hidden));
+        assert!(!due(&mut when, Mono(75_000_000), hidden));
+        assert!(due(&mut when, Mono(75_000_001), shown), "it would have been due at 120 s");
+        assert!(!due(&mut when, Mono(79_000_000), shown));
     }
 }
