@@ -7,8 +7,8 @@
  * each second the cached values, process lists, GPM sample with metrics; every 2 s the power buffer; every 5 s the
  * counters, the temperature margin and per-process utilisation; every 10 s the utilisation buffer and the slow group:
  * what kgtop reads for tab 1. With the argument "hidden", GPM is read every 5 s too, as kgtop does while nobody looks
- * at it. NVLinks, which kgtop looks at once a minute, are left out. Structures and ids are those of nvml.h. All GPUs,
- * one thread (kgtop has one per GPU). */
+ * at it. Once a minute the state and the errors of each NVLink (window: a minute at least, or it is left out).
+ * Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -37,12 +37,24 @@ LOAD(power); LOAD(clock_info); LOAD(utilization); LOAD(events); LOAD(memory); LO
 LOAD(generation); LOAD(width); LOAD(limit); LOAD(encoder); LOAD(decoder); LOAD(fields); LOAD(compute); LOAD(graphics);
 LOAD(mps); LOAD(gpm_alloc); LOAD(gpm_sample); LOAD(gpm_metrics); LOAD(process_utilization); LOAD(samples);
 LOAD(margin); LOAD(ecc_mode); LOAD(ecc); LOAD(replays); LOAD(persistence); LOAD(compute_mode); LOAD(mig);
-LOAD(limit_set); LOAD(bar1); LOAD(histogram);
+LOAD(limit_set); LOAD(bar1); LOAD(histogram); LOAD(link_state);
 
 static void read_fields(Device device, const unsigned *ids, int count) {
     Field values[8] = {0};
     for (int i = 0; i < count; i++) values[i].field = ids[i];
     fields(device, count, values);
+}
+
+/* 161, 162, 163: replays, recoveries, CRC errors of the link that is the scope; 91: how many links there are. */
+static void read_links(Device device) {
+    static Field values[3 * 32 + 1];
+    Field count = {.field = 91};
+    unsigned active;
+    fields(device, 1, &count);
+    int links = count.code || count.value > 32 ? 0 : (int)count.value;
+    for (int i = 0; i < 3 * links; i++) { values[i].field = 161 + i % 3; values[i].scope = i / 3; }
+    if (links) fields(device, 3 * links, values);
+    for (int i = 0; i < links; i++) link_state(device, i, &active);
 }
 
 int main(int argc, char **argv) {
@@ -64,6 +76,7 @@ int main(int argc, char **argv) {
     persistence = get("nvmlDeviceGetPersistenceMode"); compute_mode = get("nvmlDeviceGetComputeMode");
     mig = get("nvmlDeviceGetMigMode"); limit_set = get("nvmlDeviceGetPowerManagementLimit");
     bar1 = get("nvmlDeviceGetBAR1MemoryInfo"); histogram = get("nvmlDeviceGetRowRemapperHistogram");
+    link_state = get("nvmlDeviceGetNvLinkState");
     if (get("nvmlInit_v2")()) return 1;
     unsigned count = 0;
     get("nvmlDeviceGetCount_v2")(&count);
@@ -110,6 +123,7 @@ int main(int argc, char **argv) {
         buffers:
             if (second % 2 == 0) { n = 1024; samples(d, 0, 0ULL, &type, &n, buffer); }
             if (second % 5 == 0) { read_fields(d, counters, 5); struct { unsigned version; int value; } t = {8 | 1 << 24, 0}; margin(d, &t); }
+            if (second % 60 == 30) read_links(d);
             if (second % 10 == 0) {
                 n = 1024; samples(d, 1, 0ULL, &type, &n, buffer);
                 read_fields(d, slow, 5); ecc_mode(d, &a, &b);

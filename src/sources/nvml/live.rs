@@ -17,9 +17,14 @@ const FIELD_MEMORY_TEMPERATURE: u32 = 82;
 /// What the driver recommends.
 const FIELD_RECOVERY_ACTION: u32 = 230;
 /// The margin costs 0.5 to 0.75 ms, as much as all the rest of the group several times over: it is read anew when the
-/// temperature is another one, and else after this long. A little less than the 5 s that it may be old, as no reading
+/// temperature moved by more than [`DRIFT`], and else after this long. A little less than the 5 s that it may be old, as no reading
 /// comes exactly on time.
 const MARGIN_KEPT: Duration = Duration::from_millis(4_500);
+/// Under load a temperature goes up and down by a degree from second to second. Far from the limit that is no news;
+/// at [`NEAR`] it each degree is.
+const DRIFT: f32 = 2.0;
+/// See [`DRIFT`].
+const NEAR: Celsius = Celsius(10.0);
 /// P-states are 0 to 15; NVML's 32 is "unknown".
 const LAST_P_STATE: u32 = 15;
 
@@ -40,12 +45,18 @@ struct Margin {
 impl Margin {
     /// Whether it still speaks of now.
     fn holds(&self, now: Mono, temperature: &Reading<Celsius>) -> bool {
-        self.temperature == *temperature && now.since(self.at) < MARGIN_KEPT
+        let drift = match (&self.temperature, temperature) {
+            (Ok(then), Ok(now)) => (now.0 - then.0).abs(),
+            (then, now) if then == now => 0.0,
+            _ => return false,
+        };
+        let allowed = if self.value.0 <= NEAR.0 { 0.0 } else { DRIFT };
+        drift <= allowed && now.since(self.at) < MARGIN_KEPT
     }
 }
 
 impl Device {
-    /// Reads the group of each interval. The temperature margin is the one before while the temperature stays the
+    /// Reads the group of each interval. The temperature margin is the one before while the temperature stays about the
     /// same, for at most 5 s.
     pub fn live(&mut self, caller: &Caller) -> Live {
         let temperature = self
@@ -180,9 +191,16 @@ mod tests {
 
     #[test]
     fn a_margin_holds_while_the_temperature_does_and_never_longer_than_5_seconds() {
+        let far = Margin { at: Mono(10_000_000), temperature: Ok(Celsius(60.0)), value: Celsius(27.0) };
+        assert!(far.holds(Mono(11_000_000), &Ok(Celsius(62.0))), "a degree or two more, far from the limit");
+        assert!(
+            !far.holds(Mono(11_000_000), &Ok(Celsius(63.0)))
+                && !far.holds(Mono(11_000_000), &Ok(Celsius(57.0)))
+        );
         let margin = Margin { at: Mono(10_000_000), temperature: Ok(Celsius(90.0)), value: Celsius(-3.0) };
         assert!(margin.holds(Mono(11_000_000), &Ok(Celsius(90.0))));
         assert!(!margin.holds(Mono(11_000_000), &Ok(Celsius(40.0))), "it cooled down");
+        assert!(!margin.holds(Mono(11_000_000), &Ok(Celsius(91.0))), "so near each degree counts");
         assert!(!margin.holds(Mono(11_000_000), &Err(Absence::failed(999, "UNKNOWN"))));
         // The next reading of an interval of 5 s may come a little early.
         assert!(!margin.holds(Mono(14_990_000), &Ok(Celsius(90.0))));
