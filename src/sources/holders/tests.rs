@@ -3,6 +3,7 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 const ADDRESS: Option<&str> = Some("0000:41:00.0");
 
@@ -25,8 +26,30 @@ struct Process(Child);
 
 impl Process {
     fn with(file: &Path) -> Self {
-        Self(Command::new("sleep").arg("600").stdin(File::open(file).unwrap()).spawn().unwrap())
+        Self::of(Path::new("sleep"), file)
     }
+
+    /// One that has become its program: `spawn` returns a moment before the kernel names it.
+    fn of(program: &Path, file: &Path) -> Self {
+        let child = Command::new(program).arg("600").stdin(File::open(file).unwrap()).spawn().unwrap();
+        let name = program.file_name().unwrap().to_string_lossy().into_owned();
+        let comm = format!("/proc/{}/comm", child.id());
+        let named = || std::fs::read_to_string(&comm).is_ok_and(|found| found.trim_end() == name);
+        eventually("the program's name", named);
+        Self(child)
+    }
+}
+
+/// Waits for it. A child of another test has this test's files open until it is its program.
+fn eventually(what: &str, is: impl Fn() -> bool) {
+    let tried = (0..30_000).any(|_| {
+        let came = is();
+        if !came {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        came
+    });
+    assert!(tried, "{what}");
 }
 
 impl Drop for Process {
@@ -47,8 +70,7 @@ fn the_name_of_a_holder_does_not_steer_the_terminal_of_root() {
     let program = directory.path().join("s\u{1b}[2J");
     // Not a copy: one that was just written cannot be started while another test forks.
     symlink("/bin/sleep", &program).unwrap();
-    let file = File::open(directory.path().join("dev/nvidia0")).unwrap();
-    let holder = Process(Command::new(&program).arg("600").stdin(file).spawn().unwrap());
+    let holder = Process::of(&program, &directory.path().join("dev/nvidia0"));
     let found = look(&Root::Live, &files);
     let found = found.holders.iter().find(|found| found.pid == holder.0.id()).unwrap();
     assert_eq!(found.name, "s·[2J");
@@ -58,7 +80,8 @@ fn the_name_of_a_holder_does_not_steer_the_terminal_of_root() {
 fn real_processes_are_found_by_the_file_and_not_by_its_name() {
     let (directory, root) = devices();
     let files = DeviceFiles::of(&root, 0, ADDRESS).unwrap();
-    assert_eq!(pids(&look(&Root::Live, &files)), [] as [u32; 0]);
+    let nobody = || pids(&look(&Root::Live, &files)).is_empty();
+    eventually("nobody holds it", nobody);
     let other_name = directory.path().join("dev/elsewhere");
     std::fs::hard_link(directory.path().join("dev/nvidia0"), &other_name).unwrap();
     let holders = [
@@ -71,17 +94,19 @@ fn real_processes_are_found_by_the_file_and_not_by_its_name() {
         Process::with(&directory.path().join("dev/nvidia1")),
         Process::with(&directory.path().join("dev/nvidiactl")),
     ];
-    let found = look(&Root::Live, &files);
     let mut wanted: Vec<u32> = holders.iter().map(|holder| holder.0.id()).collect();
     wanted.sort_unstable();
-    let mut seen = pids(&found);
-    seen.sort_unstable();
-    assert_eq!(seen, wanted);
+    eventually("the three that hold it, and no other", || {
+        let mut seen = pids(&look(&Root::Live, &files));
+        seen.sort_unstable();
+        seen == wanted
+    });
+    let found = look(&Root::Live, &files);
     let first = found.holders.iter().find(|holder| holder.pid == holders[0].0.id()).unwrap();
     assert_eq!((first.name.as_str(), first.files.as_slice()), ("sleep", &["/dev/nvidia0".to_owned()][..]));
     assert_eq!(first.parent, Some(std::process::id()));
     drop(holders);
-    assert_eq!(pids(&look(&Root::Live, &files)), [] as [u32; 0]);
+    eventually("nobody holds it any more", nobody);
 }
 
 #[test]
