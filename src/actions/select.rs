@@ -71,7 +71,8 @@ fn select_gpu<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Gpu, Selec
             || gpu.id.0.eq_ignore_ascii_case(wanted)
             || gpu.info.pci_bus_id.as_ref().is_ok_and(|address| same_address(address, &lower))
     });
-    if let Some(gpu) = exact {
+    // Of one that the driver cannot even name a number says nothing certain: the candidates say what it is.
+    if let Some(gpu) = exact.filter(|gpu| gpu.info.pci_bus_id.is_ok()) {
         return Ok(gpu);
     }
     let all = || candidates(snapshot.gpus.iter());
