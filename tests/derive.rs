@@ -128,20 +128,35 @@ fn a_counter_that_fell_was_restarted_and_gives_no_rate() {
 }
 
 #[test]
-fn error_rates_come_from_the_slow_group() {
-    let health = |seconds: f64, replays: u64, errors: Reading<u64>| GpuSample {
+fn replays_come_from_the_slow_group_and_link_errors_from_the_looks_at_the_links() {
+    let link = |errors: &Reading<u64>| NvLink {
+        link: 0,
+        active: Ok(true),
+        remote_type: Ok(2),
+        remote_pci: Err(Absence::NotSupported),
+        replay_errors: Ok(1),
+        recovery_errors: Ok(0),
+        crc_errors: errors.clone(),
+    };
+    let read = |seconds: f64, replays: u64, looked: f64, errors: Reading<u64>| GpuSample {
         health: Some(Grouped {
             at: at(seconds),
-            value: Health { pcie_replays: Ok(replays), nvlink_errors: errors, ..Health::default() },
+            // The slow group repeats what the last look found.
+            value: Health { pcie_replays: Ok(replays), nvlink_errors: errors.clone(), ..Health::default() },
         }),
+        nvlinks: Some(Grouped { at: at(looked), value: vec![link(&errors)] }),
         ..gpu()
     };
     let mut fold = deriver();
-    let first = push(&mut fold, sample(0.0, vec![health(0.0, 10, Ok(0))]));
-    assert!(unseen(&first.gpus[0].rates.pcie_replays));
-    let second = push(&mut fold, sample(10.0, vec![health(10.0, 15, Err(Absence::Lost))]));
+    let first = push(&mut fold, sample(0.0, vec![read(0.0, 10, 0.0, Ok(0))]));
+    assert!(unseen(&first.gpus[0].rates.pcie_replays) && unseen(&first.gpus[0].rates.nvlink_errors));
+    let second = push(&mut fold, sample(10.0, vec![read(10.0, 15, 0.0, Ok(0))]));
     assert_eq!(second.gpus[0].rates.pcie_replays, Ok(0.5));
-    assert_eq!(second.gpus[0].rates.nvlink_errors, Err(Absence::Lost));
+    assert!(unseen(&second.gpus[0].rates.nvlink_errors), "repeated is no rate of zero");
+    let third = push(&mut fold, sample(60.0, vec![read(60.0, 15, 60.0, Ok(30))]));
+    assert_eq!(third.gpus[0].rates.nvlink_errors, Ok(0.5), "over the minute between the looks");
+    let lost = push(&mut fold, sample(70.0, vec![read(70.0, 15, 70.0, Err(Absence::Lost))]));
+    assert_eq!(lost.gpus[0].rates.nvlink_errors, Err(Absence::Lost));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn a_healthy_h200_reads_as_nvidia_smi_printed_it() {
     assert!(matches!(fast.power, Ok(Watts(79.0..=81.0))), "{:?}", fast.power);
     assert_eq!(devices[0].process_list(caller), Ok(vec![]));
 
-    let health = devices[0].health(caller, true);
+    let health = devices[0].health(caller);
     assert_eq!((health.ecc_enabled, health.ecc_pending), (Ok(true), Ok(true)));
     assert_eq!((health.ecc_corrected_volatile, health.ecc_uncorrected_aggregate), (Ok(0), Ok(0)));
     assert_eq!(health.sram_threshold_exceeded, Ok(false));
@@ -232,12 +232,12 @@ fn traffic_counters_of_links_are_asked_only_where_gpm_does_not_tell_the_rates() 
 }
 
 #[test]
-fn each_link_is_asked_for_its_errors_only_when_that_is_wanted() {
+fn each_link_is_asked_for_its_errors_when_the_links_are_looked_at() {
     let mut rig = rig("healthy-8xh100");
     let (device, caller) = (&mut rig.devices[0], &rig.caller);
-    assert_eq!(device.health(caller, false).nvlink_errors, Err(Absence::NotRequested));
-    assert_eq!(device.health(caller, true).nvlink_errors, Ok(0));
-    assert_eq!(device.health(caller, false).nvlink_errors, Ok(0), "as it was read last");
+    assert_eq!(device.health(caller).nvlink_errors, Err(Absence::NotRequested));
+    assert_eq!(device.nvlinks(caller)[0].crc_errors, Ok(0));
+    assert_eq!(device.health(caller).nvlink_errors, Ok(0), "as the last look found it");
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn process_utilization_comes_from_the_drivers_ring() {
 fn a_divided_gpu_has_instances_with_memory_and_processes_of_their_own() {
     let mut rig = rig("mig");
     let (device, caller) = (&mut rig.devices[0], &rig.caller);
-    assert_eq!(device.health(caller, true).mig, Ok(true));
+    assert_eq!(device.health(caller).mig, Ok(true));
     assert_eq!(device.fast_read(caller).utilization, Err(Absence::NotSupported));
     let instances = device.mig(caller).unwrap();
     assert_eq!(instances.len(), 3, "the four empty places are no instances");

@@ -326,6 +326,11 @@ impl State {
             && self.data_age() >= self.late_after()
     }
 
+    /// Whether what is shown is old because nothing new comes, whatever the reason.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.is_frozen() && self.shown_age() >= self.late_after()
+    }
+
     /// How long ago what is shown was current: zero while live data flows.
     pub(crate) fn shown_age(&self) -> Duration {
         let behind = match (&self.frozen, &self.current) {

@@ -31,7 +31,6 @@ struct Due {
     power_buffer: Mono,
     utilization_buffer: Mono,
     health: Mono,
-    link_errors: Mono,
     links: Mono,
     mig: Mono,
 }
@@ -46,7 +45,6 @@ impl Due {
             power_buffer: now,
             utilization_buffer: now,
             health: now,
-            link_errors: now,
             links: now,
             mig: now,
         }
@@ -214,19 +212,19 @@ impl Worker<'_> {
         let refreshes = self.shared.board().refreshes;
         if refreshes != self.refreshes {
             self.refreshes = refreshes;
-            (self.due.health, self.due.link_errors, self.due.mig) = (now, now, now);
+            (self.due.health, self.due.links, self.due.mig) = (now, now, now);
         }
+        // Before the health, which has the links' errors in it.
         let pace = if demand.links { SLOW } else { SLOW * 6 };
-        if due(&mut self.due.health, now, SLOW) {
-            let each_link = due(&mut self.due.link_errors, now, pace);
-            let value = self.device.health(self.caller, each_link);
-            let at = self.now();
-            self.post(|slot| slot.health = Some(Grouped { at, value }));
-        }
         if due(&mut self.due.links, now, pace) {
             let value = self.device.nvlinks(self.caller);
             let at = self.now();
             self.post(|slot| slot.nvlinks = Some(Grouped { at, value }));
+        }
+        if due(&mut self.due.health, now, SLOW) {
+            let value = self.device.health(self.caller);
+            let at = self.now();
+            self.post(|slot| slot.health = Some(Grouped { at, value }));
         }
         if due(&mut self.due.mig, now, LAYOUT) {
             let value = self.device.mig(self.caller);

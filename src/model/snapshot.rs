@@ -141,7 +141,7 @@ pub struct GpuRates {
     pub nvlink_tx: Reading<BytesPerSecond>,
     /// PCIe replays per second since the reading of the slow group before.
     pub pcie_replays: Reading<f32>,
-    /// NVLink errors per second, likewise.
+    /// NVLink errors per second since the look at the links before.
     pub nvlink_errors: Reading<f32>,
 }
 

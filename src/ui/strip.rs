@@ -35,12 +35,12 @@ fn other(mark: &'static str, role: Role, text: impl Into<String>) -> Sentence {
 
 /// Draws it.
 pub(super) fn render(state: &State, area: Rect, pen: &mut Pen<'_>) {
-    let Sentence { mark, role, text, about } = sentence(state);
     let mut concerns = state.concerns();
     if state.without_driver() {
         // What the doctor and the sources have to say then is that there is no driver.
         concerns.retain(|concern| matches!(concern, Concern::Finding(_)));
     }
+    let Sentence { mark, role, text, about } = sentence(state, concerns.first());
     let keys = keys(about, concerns.len());
     let x = pen.text(area.x, area.y, area.width, mark, role) + 1;
     let room = area.right().saturating_sub(x);
@@ -66,16 +66,14 @@ fn keys(about: About, count: usize) -> String {
 }
 
 /// The source first: nothing below the strip is current without it.
-fn sentence(state: &State) -> Sentence {
+fn sentence(state: &State, first: Option<&Concern<'_>>) -> Sentence {
     if let Some(sentence) = of_the_source(state) {
         return sentence;
     }
-    let concerns = state.concerns();
-    let first = concerns.first();
-    if let Some(Concern::Finding(worst)) = first
+    if let Some(concern @ Concern::Finding(worst)) = first
         && worst.is_a_warning()
     {
-        return of(&Concern::Finding(worst));
+        return of(concern);
     }
     if let Mode::Replay(replay) = &state.mode
         && let Some(damage) = &replay.damage

@@ -6,7 +6,7 @@ use super::*;
 fn what_is_not_supported_is_asked_once() {
     let mut rig = one("h200", &error("nvmlDeviceGetPcieReplayCounter", 3));
     for _ in 0..4 {
-        let health = rig.devices[0].health(&rig.caller, true);
+        let health = rig.devices[0].health(&rig.caller);
         assert_eq!(health.pcie_replays, Err(Absence::NotSupported));
         assert!(health.persistence.is_ok(), "the others are read");
     }
@@ -33,7 +33,7 @@ fn what_is_forbidden_or_fails_is_asked_again_and_says_why() {
     ];
     let mut rig = one("h200", &faults.concat());
     for _ in 0..2 {
-        let health = rig.devices[0].health(&rig.caller, true);
+        let health = rig.devices[0].health(&rig.caller);
         assert_eq!(health.pcie_replays, Err(Absence::NoPermission));
         assert_eq!(health.compute_mode, Err(Absence::failed(999, "UNKNOWN")));
         assert_eq!(
@@ -67,7 +67,7 @@ fn a_gpu_lost_in_mid_run_is_left_alone_and_the_others_go_on() {
     assert_eq!(rig.devices[1].live(&rig.caller).temperature, Err(Absence::Lost));
     assert_eq!(rig.devices[1].process_list(&rig.caller), Err(Absence::Lost));
     assert_eq!(rig.devices[1].fast_read(&rig.caller).power, Err(Absence::Lost));
-    assert_eq!(rig.devices[1].health(&rig.caller, true).energy, Err(Absence::Lost));
+    assert_eq!(rig.devices[1].health(&rig.caller).energy, Err(Absence::Lost));
     assert_eq!(rig.caller.slot().calls(), before, "no call is made into a lost GPU");
     for other in [0, 2] {
         assert!(rig.devices[other].live(&rig.caller).performance_state.is_ok());
@@ -113,7 +113,7 @@ fn all_ones_is_no_value() {
     assert_eq!(live.pcie_width, Err(Absence::NotSupported));
     assert_eq!(live.temperature, Err(Absence::NotSupported));
     assert!(live.memory_total.is_ok());
-    assert_eq!(rig.devices[0].health(&rig.caller, true).pcie_replays, Err(Absence::NotSupported));
+    assert_eq!(rig.devices[0].health(&rig.caller).pcie_replays, Err(Absence::NotSupported));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_consumer_card_lacks_what_only_a_datacenter_has() {
         .iter_mut()
         .find_map(|device| (device.info(caller).brand.as_deref() == Ok("GeForce")).then_some(device))
         .expect("mixed-16 has a consumer card");
-    let health = plain.health(caller, true);
+    let health = plain.health(caller);
     assert!(health.ecc_uncorrected_volatile.is_err());
     assert!(health.remap_banks.is_err());
     assert_eq!(plain.mig(caller), Err(Absence::NotSupported));

@@ -120,7 +120,7 @@ fn an_event_set_goes_back_before_the_next_one_is_made() {
 #[test]
 fn energy_is_known_to_the_millijoule_after_years() {
     let mut rig = one("h100", "");
-    let joules = rig.devices[0].health(&rig.caller, true).energy.unwrap().0;
+    let joules = rig.devices[0].health(&rig.caller).energy.unwrap().0;
     assert!(joules > f64::from(1 << 25), "what an f32 cannot tell apart any more: {joules}");
     assert!(
         (joules * 1_000.0 - (joules * 1_000.0).round()).abs() < 1e-3 && f64::from(joules as f32) != joules

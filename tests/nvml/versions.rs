@@ -59,7 +59,7 @@ fn a_driver_without_the_newer_functions_is_asked_the_older_way() {
     assert_eq!(live.memory_used, Ok(Bytes((71_680 + 551) << 20)));
     assert_eq!(device.process_list(caller).unwrap()[0].pid, 41_214);
     assert!(device.fast_read(caller).clock_events.is_ok());
-    assert_eq!(device.health(caller, true).fabric_state, Ok(3));
+    assert_eq!(device.health(caller).fabric_state, Ok(3));
     let device = &mut rig.devices[7];
     device.live(&rig.caller);
     assert_eq!(rig.calls(CallId::MemoryInfoV2), 1, "the missing one is tried once");
@@ -102,7 +102,7 @@ fn a_driver_without_the_functions_at_all_leaves_the_rest() {
     assert_eq!(device.buffers(caller, true, false).power, Err(Absence::NotSupported));
     assert_eq!(device.process_utilization(caller), Err(Absence::NotSupported));
     assert_eq!(device.mig(caller), Err(Absence::NotSupported));
-    let health = device.health(caller, true);
+    let health = device.health(caller);
     assert_eq!(health.sram_threshold_exceeded, Err(Absence::NotSupported));
     assert_eq!(health.remap_banks, Err(Absence::NotSupported));
     assert_eq!(health.mig, Err(Absence::NotSupported));

@@ -1,6 +1,6 @@
 //! What follows from cumulative counters: rates, and seconds in windows.
 
-use crate::model::{Absence, Counters, Grouped, Health, Reading, ReasonSeconds};
+use crate::model::{Absence, Counters, Grouped, Health, NvLink, Reading, ReasonSeconds};
 use crate::units::{BytesPerSecond, Mono};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -120,14 +120,21 @@ pub(super) fn nvlink_rates(
     ]
 }
 
-/// PCIe replays and NVLink errors per second.
-pub(super) fn error_rates(before: &Grouped<Health>, after: &Grouped<Health>) -> [Reading<f32>; 2] {
+/// PCIe replays per second.
+pub(super) fn replay_rate(before: &Grouped<Health>, after: &Grouped<Health>) -> Reading<f32> {
     let seconds = after.at.since(before.at).as_secs_f64();
-    let rate = |old: &Reading<u64>, new: &Reading<u64>| per_second(old, new, seconds).map(|rate| rate as f32);
-    [
-        rate(&before.value.pcie_replays, &after.value.pcie_replays),
-        rate(&before.value.nvlink_errors, &after.value.nvlink_errors),
-    ]
+    per_second(&before.value.pcie_replays, &after.value.pcie_replays, seconds).map(|rate| rate as f32)
+}
+
+/// NVLink errors of all links per second, between two looks at the links: the slow group only repeats what a look found.
+pub(super) fn link_error_rate(before: &Grouped<Vec<NvLink>>, after: &Grouped<Vec<NvLink>>) -> Reading<f32> {
+    let errors = |links: &[NvLink]| -> Reading<u64> {
+        let kinds =
+            links.iter().flat_map(|link| [&link.replay_errors, &link.recovery_errors, &link.crc_errors]);
+        kinds.cloned().try_fold(0_u64, |total, errors| Ok(total.saturating_add(errors?)))
+    };
+    let seconds = after.at.since(before.at).as_secs_f64();
+    per_second(&errors(&before.value), &errors(&after.value), seconds).map(|rate| rate as f32)
 }
 
 /// The rise of a counter per second. A counter that fell was restarted: nothing can be said of that interval.

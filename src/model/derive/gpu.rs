@@ -29,7 +29,8 @@ pub(super) struct GpuFold {
     pub(super) history: History,
     reasons: ReasonCounters,
     nvlink: Option<[Reading<BytesPerSecond>; 2]>,
-    errors: Option<[Reading<f32>; 2]>,
+    replays: Option<Reading<f32>>,
+    link_errors: Option<Reading<f32>>,
 }
 
 impl GpuFold {
@@ -82,7 +83,12 @@ impl GpuFold {
         if let Some(after) = newer!(health)
             && let Some(before) = old.as_ref().and_then(|old| old.health.as_ref())
         {
-            self.errors = Some(counters::error_rates(before, after));
+            self.replays = Some(counters::replay_rate(before, after));
+        }
+        if let Some(after) = newer!(nvlinks)
+            && let Some(before) = old.as_ref().and_then(|old| old.nvlinks.as_ref())
+        {
+            self.link_errors = Some(counters::link_error_rate(before, after));
         }
         if let Some(old) = old {
             if old.state != new.state {
@@ -220,19 +226,16 @@ impl GpuFold {
         let nvlink = |index: usize| {
             counters.and_then(|_fresh| self.nvlink.as_ref().and_then(|pair| pair.get(index).cloned()))
         };
-        let errors = |index: usize| {
-            self.errors
-                .as_ref()
-                .and_then(|pair| pair.get(index).cloned())
-                .unwrap_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }))
+        let seen = |rate: &Option<Reading<f32>>| {
+            rate.clone().unwrap_or(Err(Absence::InsufficientHistory { seen_seconds: 0.0 }))
         };
         GpuRates {
             pcie_rx: or_counter(from_gpm(|gpm| &gpm.pcie_rx), counters.map(|c| c.pcie_rx.clone())),
             pcie_tx: or_counter(from_gpm(|gpm| &gpm.pcie_tx), counters.map(|c| c.pcie_tx.clone())),
             nvlink_tx: or_counter(from_gpm(|gpm| &gpm.nvlink_tx), nvlink(0)),
             nvlink_rx: or_counter(from_gpm(|gpm| &gpm.nvlink_rx), nvlink(1)),
-            pcie_replays: errors(0),
-            nvlink_errors: errors(1),
+            pcie_replays: seen(&self.replays),
+            nvlink_errors: seen(&self.link_errors),
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) fn find(library: Option<&Path>, caller: &Caller, uuid: &str) -> Resul
 fn read(device: &mut Device, caller: &Caller) -> GpuFacts {
     let info = device.info(caller);
     let live = device.live(caller);
-    let health = device.health(caller, true);
+    let health = device.health(caller);
     let list = device.process_list(caller);
     let mut facts = GpuFacts::of_readings(&info, Some(&live), Some(&health)).with_list(&list);
     if device.is_lost() {

@@ -19,10 +19,10 @@ const FIELD_ENERGY: u32 = 83;
 const MILLI: f64 = 1e3;
 
 impl Device {
-    /// Reads the slow group. `each_link`: also the errors of NVLinks where they cost a look at every link (45 ms for
-    /// 18 links of an H100); else those stay as they were read last.
-    pub fn health(&mut self, caller: &Caller, each_link: bool) -> Health {
-        let nvlink_errors = self.nvlink_errors(caller, each_link);
+    /// Reads the slow group. What costs a look at every NVLink is as it was at the last one
+    /// ([`nvlinks`](Self::nvlinks)).
+    pub fn health(&mut self, caller: &Caller) -> Health {
+        let nvlink_errors = self.nvlink_errors(caller);
         let port = &mut self.port;
         let [corrected, uncorrected, pending, failed] = FIELD_REMAPPED;
         let [corrected, uncorrected, pending, failed, energy] = port

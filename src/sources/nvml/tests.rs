@@ -23,7 +23,7 @@ fn a_lost_gpu_is_lost_in_every_group_and_no_call_is_made() {
     assert_eq!(device.process_utilization(&caller), Err(Absence::Lost));
     assert_eq!(device.mig(&caller), Err(Absence::Lost));
     assert_eq!(device.nvlinks(&caller), vec![]);
-    assert_eq!(device.health(&caller, true).ecc_uncorrected_volatile, Err(Absence::Lost));
+    assert_eq!(device.health(&caller).ecc_uncorrected_volatile, Err(Absence::Lost));
     assert_eq!(device.counters(&caller, true).pcie_tx, Err(Absence::Lost));
     assert_eq!(device.buffers(&caller, true, false).power, Err(Absence::Lost));
     assert_eq!(device.buffers(&caller, true, false).utilization, Err(Absence::NotRequested));

@@ -95,8 +95,16 @@ static LIST: Context = Context {
     ],
 };
 
-/// What scrolls where letters are text.
-static ARROWS: [Binding; 4] = [
+/// While text is typed: what corrects it, and moving in the lines above it without a letter.
+static TYPING: [Binding; 5] = [
+    bind!(
+        Message::Actions,
+        [key(KeyCode::Backspace)],
+        "Backspace",
+        "",
+        "remove a character",
+        Intent::Backspace
+    ),
     send!([key(KeyCode::Up)], "↑", "", "up", scroll(Motion::Previous)),
     send!([key(KeyCode::Down)], "↓", "scroll", "down", scroll(Motion::Next)),
     send!([key(KeyCode::PageUp)], "PgUp", "", "a page up", scroll(Motion::PageUp)),
@@ -115,17 +123,9 @@ static VALUE: Context = Context {
                 "show the plan; nothing is sent yet",
                 Intent::Accept
             ),
-            bind!(
-                Message::Actions,
-                [key(KeyCode::Backspace)],
-                "Backspace",
-                "",
-                "remove a character",
-                Intent::Backspace
-            ),
             send!([key(KeyCode::Esc)], "Esc", "leave", "leave it", Message::CloseOverlay),
         ],
-        &ARROWS,
+        &TYPING,
     ],
 };
 
@@ -187,17 +187,9 @@ static TYPED: Context = Context {
                 "go on, if what was typed is the target",
                 Intent::Accept
             ),
-            bind!(
-                Message::Actions,
-                [key(KeyCode::Backspace)],
-                "Backspace",
-                "",
-                "remove a character",
-                Intent::Backspace
-            ),
             send!([key(KeyCode::Esc)], "Esc", "close", "close it, nothing is sent", Message::CloseOverlay),
         ],
-        &ARROWS,
+        &TYPING,
     ],
 };
 

@@ -253,6 +253,12 @@ pub(super) static SCROLL: [Binding; 6] = [
     },
 ];
 
+/// Leaving from within a window or a line of input.
+static LEAVING: [Binding; 2] = [
+    Binding { keys: &[ctrl('c')], label: "Ctrl-C", short: "", help: "quit", message: || Message::Quit },
+    Binding { keys: &[ctrl('z')], label: "Ctrl-Z", short: "", help: "suspend", message: || Message::Suspend },
+];
+
 pub(super) static OVERLAY: Context = Context {
     name: "In a window like this one",
     bindings: &[
@@ -264,56 +270,36 @@ pub(super) static OVERLAY: Context = Context {
             message: || Message::CloseOverlay,
         }],
         &SCROLL,
-        &[
-            Binding {
-                keys: &[ctrl('c')],
-                label: "Ctrl-C",
-                short: "",
-                help: "quit",
-                message: || Message::Quit,
-            },
-            Binding {
-                keys: &[ctrl('z')],
-                label: "Ctrl-Z",
-                short: "",
-                help: "suspend",
-                message: || Message::Suspend,
-            },
-        ],
+        &LEAVING,
     ],
 };
 
 pub(super) static FILTER: Context = Context {
     name: "While a filter is typed",
-    bindings: &[&[
-        Binding {
-            keys: &[key(KeyCode::Enter)],
-            label: "Enter",
-            short: "keep",
-            help: "keep the filter",
-            message: || Message::Processes(processes::Intent::AcceptFilter),
-        },
-        Binding {
-            keys: &[key(KeyCode::Esc)],
-            label: "Esc",
-            short: "drop",
-            help: "drop the filter",
-            message: || Message::Processes(processes::Intent::ClearFilter),
-        },
-        Binding {
-            keys: &[key(KeyCode::Backspace)],
-            label: "Backspace",
-            short: "",
-            help: "remove a character",
-            message: || Message::Processes(processes::Intent::Backspace),
-        },
-        Binding { keys: &[ctrl('c')], label: "Ctrl-C", short: "", help: "quit", message: || Message::Quit },
-        Binding {
-            keys: &[ctrl('z')],
-            label: "Ctrl-Z",
-            short: "",
-            help: "suspend",
-            message: || Message::Suspend,
-        },
-    ]],
+    bindings: &[
+        &[
+            Binding {
+                keys: &[key(KeyCode::Enter)],
+                label: "Enter",
+                short: "keep",
+                help: "keep the filter",
+                message: || Message::Processes(processes::Intent::AcceptFilter),
+            },
+            Binding {
+                keys: &[key(KeyCode::Esc)],
+                label: "Esc",
+                short: "drop",
+                help: "drop the filter",
+                message: || Message::Processes(processes::Intent::ClearFilter),
+            },
+            Binding {
+                keys: &[key(KeyCode::Backspace)],
+                label: "Backspace",
+                short: "",
+                help: "remove a character",
+                message: || Message::Processes(processes::Intent::Backspace),
+            },
+        ],
+        &LEAVING,
+    ],
 };

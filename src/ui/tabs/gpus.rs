@@ -7,34 +7,39 @@ mod overview;
 use super::{View, tell_hidden};
 use crate::app::gpus::Intent;
 use crate::app::{Message, State};
-use crate::ui::keys::{self, Context, bind, ch, key};
+use crate::ui::keys::{self, Binding, Context, bind, ch, key};
 use crate::ui::widgets::Pen;
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Gpus(Intent::Move(motion)));
 
+/// How much of the past is drawn, on the tabs that draw it.
+pub(super) static PAST: [Binding; 2] = [
+    bind!(
+        Message::Gpus,
+        [ch('w'), ch('l'), key(KeyCode::Right)],
+        "w",
+        "window",
+        "charts and lanes over 1, 5, 15 or 60 min, longer (also l, →)",
+        Intent::NextWindow
+    ),
+    bind!(
+        Message::Gpus,
+        [ch('W'), ch('h'), key(KeyCode::Left)],
+        "W",
+        "",
+        "the same, shorter (also h, ←)",
+        Intent::PreviousWindow
+    ),
+];
+
 static KEYS: Context = Context {
     name: "GPUs",
     bindings: &[
         &keys::few!(Message::Gpus, Intent::Move, "GPU"),
+        &PAST,
         &[
-            bind!(
-                Message::Gpus,
-                [ch('w'), ch('l'), key(KeyCode::Right)],
-                "w",
-                "window",
-                "charts over 1, 5, 15 or 60 min, longer (also l, →)",
-                Intent::NextWindow
-            ),
-            bind!(
-                Message::Gpus,
-                [ch('W'), ch('h'), key(KeyCode::Left)],
-                "W",
-                "",
-                "the same, shorter (also h, ←)",
-                Intent::PreviousWindow
-            ),
             bind!(
                 Message::Gpus,
                 [ch('i')],

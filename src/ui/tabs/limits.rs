@@ -10,38 +10,17 @@ use crate::analysis::limits::{explained, power_headroom};
 use crate::app::gpus::Intent;
 use crate::app::{Message, State};
 use crate::model::{Absence, Gpu, Grouped, Reading, Snapshot, known};
-use crate::ui::keys::{self, Context, bind, ch, key};
+use crate::ui::keys::{self, Context};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{Align, Column, Pen, Placed, place, width};
 use crate::ui::words;
-use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 pub(super) const VIEW: View = View::new(render, &KEYS, hit, |motion| Message::Gpus(Intent::Move(motion)));
 
 static KEYS: Context = Context {
     name: "Limits",
-    bindings: &[
-        &keys::few!(Message::Gpus, Intent::Move, "GPU"),
-        &[
-            bind!(
-                Message::Gpus,
-                [ch('w'), ch('l'), key(KeyCode::Right)],
-                "w",
-                "window",
-                "lanes over 1, 5, 15 or 60 min, longer (also l, →)",
-                Intent::NextWindow
-            ),
-            bind!(
-                Message::Gpus,
-                [ch('W'), ch('h'), key(KeyCode::Left)],
-                "W",
-                "",
-                "the same, shorter (also h, ←)",
-                Intent::PreviousWindow
-            ),
-        ],
-    ],
+    bindings: &[&keys::few!(Message::Gpus, Intent::Move, "GPU"), &super::gpus::PAST],
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

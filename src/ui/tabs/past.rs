@@ -6,12 +6,7 @@ use crate::units::format_age;
 
 /// Whether what is known of `gpu` is no longer so: it does not answer, or no data comes.
 pub(super) fn is_past(state: &State, gpu: &Gpu) -> bool {
-    gpu.state != GpuState::Ok || is_late(state)
-}
-
-/// Whether no data comes any more.
-pub(super) fn is_late(state: &State) -> bool {
-    !state.is_frozen() && state.shown_age() >= state.late_after()
+    gpu.state != GpuState::Ok || state.is_stale()
 }
 
 /// How old the values of `gpu` are.

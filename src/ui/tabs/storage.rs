@@ -12,7 +12,7 @@ mod table;
 
 use super::View;
 use crate::app::storage::{Intent, Section};
-use crate::app::{Message, State};
+use crate::app::{Message, Mode, State};
 use crate::model::{Absence, Kept, Snapshot, Storage};
 use crate::ui::keys::{self, Context, bind, ch, key};
 use crate::ui::theme::Role;
@@ -192,11 +192,14 @@ fn staleness<T>(snapshot: &Snapshot, what: &str, kept: &Kept<T>) -> Option<(Stri
 }
 
 /// What is said in place of ZFS where there is none; `None` where there is.
-fn without_zfs(storage: &Storage) -> Option<&'static str> {
+fn without_zfs(state: &State, storage: &Storage) -> Option<&'static str> {
     match &storage.kernel {
         _ if storage.zfs_absent() => Some("ZFS is absent: its kernel module is not loaded"),
         None if storage.status.value.is_none() && storage.spaces.value.is_none() => {
-            Some("storage was not read yet")
+            Some(match state.mode() {
+                Mode::Live | Mode::Remote => "storage was not read yet",
+                Mode::Demo { .. } | Mode::Replay(_) => "what is played has nothing of storage so far",
+            })
         }
         _ => None,
     }

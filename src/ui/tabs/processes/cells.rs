@@ -35,7 +35,7 @@ impl<'a> Cells<'a> {
             RowKind::Unattributed(index) => snapshot.gpus.get(index).map_or(What::Gone, What::Unattributed),
             RowKind::Parent(pid) => What::Parent(pid),
         };
-        let late = !state.is_frozen() && state.shown_age() >= state.late_after();
+        let late = state.is_stale();
         Self { what, snapshot, depth: row.depth, late }
     }
 

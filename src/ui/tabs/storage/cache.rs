@@ -22,7 +22,7 @@ const TWO_FROM: u16 = 100;
 
 pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut Pen<'_>) {
     let storage = &snapshot.storage;
-    if let Some(text) = without_zfs(storage) {
+    if let Some(text) = without_zfs(state, storage) {
         pen.text(area.x, area.y, area.width, text, Role::Muted);
         return;
     }

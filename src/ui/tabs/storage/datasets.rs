@@ -71,7 +71,7 @@ fn parts(state: &State, area: Rect) -> (Rect, Rect) {
 
 pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut Pen<'_>) {
     let storage = &snapshot.storage;
-    if let Some(text) = without_zfs(storage) {
+    if let Some(text) = without_zfs(state, storage) {
         pen.text(area.x, area.y, area.width, text, Role::Muted);
         return;
     }
@@ -96,7 +96,7 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
 }
 
 pub(super) fn row_at(state: &State, snapshot: &Snapshot, area: Rect, position: Position) -> Option<usize> {
-    if state.storage.snapshots_of.is_some() || without_zfs(&snapshot.storage).is_some() {
+    if state.storage.snapshots_of.is_some() || without_zfs(state, &snapshot.storage).is_some() {
         return None;
     }
     let rows = state.datasets_shown(&snapshot.storage);

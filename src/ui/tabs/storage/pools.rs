@@ -45,8 +45,8 @@ const COLUMNS: [Column<Id>; 10] = [
 /// Lines that the selected pool has at least, where there is any room.
 const DETAIL_AT_LEAST: u16 = 6;
 
-fn parts(storage: &Storage, count: usize, area: Rect) -> (Rect, Rect) {
-    let notes = u16::from(without_zfs(storage).is_some());
+fn parts(state: &State, storage: &Storage, count: usize, area: Rect) -> (Rect, Rect) {
+    let notes = u16::from(without_zfs(state, storage).is_some());
     let wanted = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(1);
     let room = area.height.saturating_sub(notes);
     let least = if room >= 2 * DETAIL_AT_LEAST { DETAIL_AT_LEAST } else { 0 };
@@ -56,12 +56,12 @@ fn parts(storage: &Storage, count: usize, area: Rect) -> (Rect, Rect) {
 
 pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut Pen<'_>) {
     let storage = &snapshot.storage;
-    if let Some(text) = without_zfs(storage) {
+    if let Some(text) = without_zfs(state, storage) {
         pen.text(area.x, area.y, area.width, text, Role::Muted);
     }
     let rows = places(storage);
     let selected = state.selected_place(&rows);
-    let (at, below) = parts(storage, rows.len(), area);
+    let (at, below) = parts(state, storage, rows.len(), area);
     let table = Table::new(at, &COLUMNS, selected, rows.len());
     table.draw(&rows, Some(selected), pen, mark, |row, id, _| cell(snapshot, row, id));
     match rows.get(selected) {
@@ -77,7 +77,7 @@ pub(super) fn render(state: &State, snapshot: &Snapshot, area: Rect, pen: &mut P
 
 pub(super) fn row_at(state: &State, snapshot: &Snapshot, area: Rect, position: Position) -> Option<usize> {
     let rows = places(&snapshot.storage);
-    let (at, _) = parts(&snapshot.storage, rows.len(), area);
+    let (at, _) = parts(state, &snapshot.storage, rows.len(), area);
     Table::new(at, &COLUMNS, state.selected_place(&rows), rows.len()).row_at(position, rows.len())
 }
 
