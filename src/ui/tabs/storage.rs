@@ -198,7 +198,7 @@ fn without_zfs(state: &State, storage: &Storage) -> Option<&'static str> {
         None if storage.status.value.is_none() && storage.spaces.value.is_none() => {
             Some(match state.mode() {
                 Mode::Live | Mode::Remote => "storage was not read yet",
-                Mode::Demo { .. } | Mode::Replay(_) => "what is played has nothing of storage so far",
+                Mode::Demo { .. } | Mode::Replay(_) => "no storage in what is played",
             })
         }
         _ => None,
