@@ -1,6 +1,7 @@
 //! From the board to records: what changed of the inventory, calls that got stuck or returned, and the sample.
 
-use super::board::{Board, Shared};
+use super::board::Board;
+use super::shared::Shared;
 use crate::model::{
     Absence, GpuSample, GpuState, Grouped, Inventory, Record, Sample, SelfCost, SourceState, StorageSample,
     StuckCall,

@@ -1,6 +1,6 @@
 //! The thread that follows kgtop's audit logs and sends each action that is over.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::{Output, line, spawn};
 use crate::model::{Absence, Record, SourceState};
 use crate::sources::audit_log::{AuditLog, ROOT_LOG};
@@ -43,7 +43,7 @@ pub(super) fn start(root: &Root, own: Option<&PathBuf>, shared: &Arc<Shared>, ou
             let is_news =
                 if told.is_none() { state != SourceState::Ok } else { told.as_ref() != Some(&reason) };
             if is_news {
-                shared.post(|board| board.source(NAME, state, &reason));
+                shared.put(|board| board.source(NAME, state, &reason));
                 told = Some(reason);
             }
             std::thread::sleep(BETWEEN_LOOKS);

@@ -6,28 +6,14 @@ use crate::model::{
 };
 use crate::model::{Demand, Reading};
 use crate::sources::nvml::{CallSlot, Session};
-use crate::units::{Clock, Mono};
+use crate::units::Mono;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::STUCK_AFTER;
 
 /// The driver library, among the sources.
 const NVML: &str = "nvml";
-
-/// What the threads share.
-pub(super) struct Shared {
-    /// The clocks.
-    pub(super) clock: Clock,
-    /// Time between samples.
-    pub(super) interval: Duration,
-    board: Mutex<Board>,
-    /// Something was posted: for the tick and for whoever waits for the others.
-    posted: Condvar,
-    /// A round began: for the readers. Apart from `posted`, since eight GPUs post dozens of times a second.
-    began: Condvar,
-}
 
 /// Everything posted since the last tick.
 #[derive(Default)]
@@ -38,6 +24,8 @@ pub(super) struct Board {
     pub(super) others: Vec<Arc<CallSlot>>,
     /// The round that is being read.
     pub(super) round: u64,
+    /// When it began.
+    pub(super) began: Mono,
     /// The driver was opened, or refused to be.
     pub(super) opened: bool,
     /// The driver library, once it is open: for threads that wait for it.
@@ -92,109 +80,13 @@ pub(super) struct GpuSlot {
     pub(super) pids: Vec<u32>,
 }
 
-impl Shared {
-    pub(super) fn new(clock: Clock, interval: Duration) -> Arc<Self> {
-        // Until a monitor says what it shows, everything is wanted: a recording has no screen.
-        let board = Board { demand: Demand::all(), round: 1, ..Board::default() };
-        Arc::new(Self {
-            clock,
-            interval,
-            board: Mutex::new(board),
-            posted: Condvar::new(),
-            began: Condvar::new(),
-        })
-    }
-
-    /// The board. A thread that panicked while it held the board left plain data behind: go on with it.
-    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the board and wakes whoever waits for it.
-    pub(super) fn post<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
-        let result = change(&mut self.board());
-        self.posted.notify_all();
-        result
-    }
-
-    /// Begins the next round.
-    pub(super) fn begin_round(&self, round: u64) {
-        self.board().round = round;
-        self.began.notify_all();
-    }
-
-    /// Waits until every thread that is not stuck has posted for `round`, but no longer than `patience`.
-    pub(super) fn wait_for_round(&self, round: u64, patience: Duration) {
-        let done = |board: &Board, now| board.complete(round, now) || board.leaving.is_some();
-        self.wait(&self.posted, patience, done);
-    }
-
-    /// Waits, without limit, for a round after `done`; then, no longer than `patience`, for the GPUs' process
-    /// lists of that round. Gives the round.
-    pub(super) fn next_lists(&self, done: u64, patience: Duration) -> u64 {
-        let board = self.board();
-        let board =
-            self.began.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
-        let round = board.round;
-        drop(board);
-        // Before the driver is opened there are no lists to be had, and what is asked too early is known a round late.
-        self.wait(&self.posted, patience, |board, now| board.opened && board.lists_complete(round, now));
-        round
-    }
-
-    /// Waits, without limit, for a round after `done`, or until `deadline`. Gives the round.
-    pub(super) fn round_or_deadline(&self, done: u64, deadline: Mono) -> u64 {
-        let patience = deadline.since((self.clock.mono)());
-        self.wait(&self.began, patience, |board, _| board.round > done);
-        self.board().round
-    }
-
-    /// Waits, without limit, for a round after `done`. Gives the round.
-    pub(super) fn next_round(&self, done: u64) -> u64 {
-        let board = self.board();
-        let board =
-            self.began.wait_while(board, |board| board.round <= done).unwrap_or_else(PoisonError::into_inner);
-        board.round
-    }
-
-    /// Waits until what was posted is enough, but no longer than `patience`.
-    pub(super) fn wait_for(&self, patience: Duration, enough: impl Fn(&Board) -> bool) {
-        self.wait(&self.posted, patience, |board, _| enough(board));
-    }
-
-    fn wait(&self, event: &Condvar, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {
-        let deadline = (self.clock.mono)().plus(patience);
-        let mut board = self.board();
-        loop {
-            let now = (self.clock.mono)();
-            if now >= deadline || until(&board, now) {
-                return;
-            }
-            let (guard, _timeout) =
-                event.wait_timeout(board, deadline.since(now)).unwrap_or_else(PoisonError::into_inner);
-            board = guard;
-        }
-    }
-
-    pub(super) fn leaving(&self) -> Option<Bye> {
-        self.board().leaving.clone()
-    }
-
-    /// Asks for the collector to leave after this tick.
-    pub(super) fn leave(&self, reason: &str, restart: bool) {
-        self.post(|board| {
-            board.leaving.get_or_insert_with(|| Bye { reason: reason.into(), restart });
-        });
-    }
-}
-
 impl Board {
     /// Whether all that can be expected of `round` is here.
-    fn complete(&self, round: u64, now: Mono) -> bool {
+    pub(super) fn complete(&self, round: u64, now: Mono) -> bool {
         self.opened && self.lists_complete(round, now) && self.processes_round >= round
     }
 
-    fn lists_complete(&self, round: u64, now: Mono) -> bool {
+    pub(super) fn lists_complete(&self, round: u64, now: Mono) -> bool {
         self.gpus.iter().all(|gpu| gpu.round >= round || stuck(&gpu.call, now).is_some())
     }
 

@@ -1,7 +1,7 @@
 //! What the monitor tells its collector, on standard input: which groups are shown, and whose snapshots to list. The
 //! end of it is the end.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::{Output, line, spawn};
 use crate::model::{Bye, Record};
 use crate::sources::nvml;
@@ -14,11 +14,11 @@ pub(super) fn follow_standard_input(shared: Arc<Shared>, out: Output) {
         for text in std::io::stdin().lock().lines() {
             let Ok(text) = text else { break };
             match control::decode(&text) {
-                Ok(Some(Control::Demand(demand))) => shared.post(|board| board.demand = demand),
+                Ok(Some(Control::Demand(demand))) => shared.ask(|board| board.demand = demand),
                 Ok(Some(Control::Snapshots(dataset))) => {
-                    shared.post(|board| board.storage.ask_snapshots(dataset));
+                    shared.ask(|board| board.storage.ask_snapshots(dataset));
                 }
-                Ok(Some(Control::Refresh)) => shared.post(|board| board.refreshes += 1),
+                Ok(Some(Control::Refresh)) => shared.ask(|board| board.refreshes += 1),
                 Ok(None) | Err(_) => {}
             }
         }

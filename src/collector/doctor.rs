@@ -2,11 +2,12 @@
 //! then often while somebody looks, seldom while nobody does. It may be abandoned: a file of a driver that hangs never
 //! answers, and what was read before it is posted without it.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::spawn;
 use crate::model::Grouped;
 use crate::sources::doctor;
 use crate::sources::root::Root;
+use crate::units::Mono;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,30 +20,28 @@ const UNASKED: Duration = Duration::from_secs(600);
 pub(super) fn start(root: &Root, shared: &Arc<Shared>) {
     let (root, shared) = (root.clone(), Arc::clone(shared));
     spawn("doctor", move || {
-        let (mut round, mut read, mut whole) = (0, None, false);
-        let (mut looked, mut refreshes) = (true, 0);
+        let (mut whole, mut looked, mut refreshes) = (false, true, 0);
+        shared.next_round(0);
         loop {
-            round = shared.next_lists(round, Duration::ZERO);
-            let now = (shared.clock.mono)();
-            let (looks, asked) = {
-                let board = shared.board();
-                (board.demand.host_files, board.refreshes)
-            };
-            // Whoever begins to look wants it at once, and so does who has changed something.
-            let at_once = looks && !looked || asked != refreshes;
-            (looked, refreshes) = (looks, asked);
-            let pause = if looks { LOOK_AGAIN } else { UNASKED };
-            if !at_once && read.is_some_and(|read| now.since(read) < pause) {
-                continue;
-            }
-            read = Some(now);
+            let read = (shared.clock.mono)();
             doctor::scan(&root, &mut |found| {
                 // A part is news only while nothing better is known.
                 let partial = found.pending.is_some();
                 if !(partial && whole) {
                     whole |= !partial;
                     let at = (shared.clock.mono)();
-                    shared.post(|board| board.host_files = Some(Grouped { at, value: found }));
+                    shared.put(|board| board.host_files = Some(Grouped { at, value: found }));
+                }
+            });
+            shared.wait_until(|board| {
+                // Whoever begins to look wants it at once, and so does who has changed something.
+                let looks = board.demand.host_files;
+                let at_once = looks && !looked || board.refreshes != refreshes;
+                (looked, refreshes) = (looks, board.refreshes);
+                match (at_once, looks) {
+                    (true, _) => Mono(0),
+                    (false, true) => read.plus(LOOK_AGAIN),
+                    (false, false) => read.plus(UNASKED),
                 }
             });
         }

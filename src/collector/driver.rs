@@ -1,6 +1,7 @@
 //! Opening the driver: on a thread of its own, since `nvmlInit` may never return; then one thread per GPU.
 
-use super::board::{GpuSlot, Shared};
+use super::board::GpuSlot;
+use super::shared::Shared;
 use super::sleep::{Idleness, SLEEP_LOOKS};
 use super::writer::spawn;
 use super::{Options, gpu};
@@ -8,7 +9,7 @@ use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Rea
 use crate::sources::nvml::{self, Caller, Device, OpenError, Session};
 use crate::sources::pci;
 use crate::sources::root::Root;
-use crate::units::{Clock, Mono};
+use crate::units::Clock;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ struct Opener {
 impl Opener {
     fn run(&self) {
         let caller = Caller::new(self.shared.clock);
-        self.shared.post(|board| board.others.push(caller.slot()));
+        self.shared.put(|board| board.others.push(caller.slot()));
         let mut looks = 0;
         let module = loop {
             let module = self.look_around();
@@ -61,7 +62,7 @@ impl Opener {
                     Err(error) => self.without_driver(Some(&error)),
                 }
             }
-            self.pause();
+            std::thread::sleep(LOOK_AGAIN);
         };
         self.watch(&module);
     }
@@ -70,7 +71,7 @@ impl Opener {
     fn look_around(&self) -> Reading<Arc<str>> {
         let pci = pci::scan(&self.root);
         let module = pci::module_version(&self.root);
-        self.shared.post(|board| {
+        self.shared.put(|board| {
             if board.pci != pci || board.driver.module_version != module {
                 board.pci = pci;
                 board.driver.module_version = module.clone();
@@ -224,7 +225,7 @@ impl Opener {
         // One that did not fall asleep when it was let go is held awake by somebody else: that is tried once.
         let may_sleep = !self.let_sleep && self.would_sleep();
         loop {
-            self.pause();
+            std::thread::sleep(LOOK_AGAIN);
             let module = self.look_around();
             if opened.is_ok() && &module != opened {
                 self.shared.leave("driver_reloaded", true);
@@ -246,11 +247,6 @@ impl Opener {
 
     fn addresses(&self) -> Vec<Arc<str>> {
         self.shared.board().pci.iter().map(|pci| Arc::clone(&pci.address)).collect()
-    }
-
-    fn pause(&self) {
-        let now: Mono = (self.shared.clock.mono)();
-        self.shared.round_or_deadline(u64::MAX, now.plus(LOOK_AGAIN));
     }
 }
 

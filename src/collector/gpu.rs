@@ -1,6 +1,6 @@
 //! The thread of one GPU: ten fast reads a second, and the tiers at their own pace.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::spawn;
 use crate::model::{Absence, Demand, Fast, GpuSample, GpuState, Grouped, read};
 use crate::sources::nvml::{Caller, Device, FastBand, Session};
@@ -20,8 +20,16 @@ const UTILIZATION_BUFFER: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(10);
 /// Layout of MIG instances.
 const LAYOUT: Duration = Duration::from_secs(10);
+/// The GPUs' turns within a round: calls into the driver that meet there wait for each other and cost a fifth more
+/// (two H200, `scripts/threads.py`). A GPU's round takes 4 ms on an average.
+const TURN: Duration = Duration::from_millis(10);
+/// All turns together, so that a sample of many GPUs is one of one moment.
+const TURNS: Duration = Duration::from_millis(50);
 /// The demand groups are read at most this often, however short the interval.
 const DEMAND_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// The phase of the groups that all GPUs read in the same rounds.
+const AT_ONCE: Duration = Duration::ZERO;
 
 /// When each tier is due next.
 struct Due {
@@ -69,19 +77,29 @@ pub(super) fn follow(place: usize, device: Device, session: Session, caller: &Ca
     let mut done = 0;
     let mut next_fast = now;
     loop {
-        let round = shared.board().round;
+        let (round, began, gpus) = {
+            let board = shared.board();
+            (board.round, board.began, board.gpus.len())
+        };
         if worker.device.is_lost() {
             worker.post_lost(round);
             // Nothing is asked of it any more: each call into it may block for seconds. The driver's thread watches
             // whether it comes back.
             done = round;
-            shared.next_lists(done, Duration::ZERO);
+            shared.next_round(done);
             continue;
         }
-        worker.band.push(worker.device.fast_read(caller));
         if round > done {
+            // The first data is not kept waiting.
+            if done > 0 {
+                next_fast = began.plus(turn(place, gpus, shared.interval));
+                std::thread::sleep(next_fast.since((shared.clock.mono)()));
+            }
+            worker.band.push(worker.device.fast_read(caller));
             worker.round(round);
             done = round;
+        } else {
+            worker.band.push(worker.device.fast_read(caller));
         }
         next_fast = next_fast.plus(FAST).max((shared.clock.mono)());
         shared.round_or_deadline(done, next_fast);
@@ -110,7 +128,7 @@ impl Worker<'_> {
     fn identify(&mut self) {
         let info = self.device.info(self.caller);
         let id = self.device.id();
-        self.shared.post(|board| {
+        self.shared.put(|board| {
             board.inventory_version += 1;
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 slot.info = Some(info);
@@ -132,13 +150,13 @@ impl Worker<'_> {
         let state = if self.device.is_lost() { GpuState::Lost } else { GpuState::Ok };
         let refusal = self.device.refusal();
         let unreadable = read::refusal(Some(&fast.value), Some(&live)).cloned();
-        self.post(|slot| {
+        self.put(|slot| {
             slot.fast = Some(fast);
             slot.live = Some(Grouped { at, value: live });
             slot.processes = Some(Grouped { at, value: list });
             (slot.state, slot.refusal) = (state, refusal);
         });
-        self.shared.post(|board| {
+        self.shared.put(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 slot.unreadable = unreadable;
                 slot.pids = pids;
@@ -152,7 +170,7 @@ impl Worker<'_> {
         if !first && !self.device.is_lost() {
             self.slow(demand);
         }
-        self.shared.post(|board| {
+        self.shared.finish(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 slot.round = round;
             }
@@ -167,23 +185,24 @@ impl Worker<'_> {
         let now = self.now();
         let shown = self.shared.interval.max(DEMAND_AT_LEAST);
         let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
-        if due(&mut self.due.gpm, now, pace(demand.gpm))
+        if due(&mut self.due.gpm, now, pace(demand.gpm), AT_ONCE)
             && let Some(gpm) = self.device.gpm(self.caller, now)
         {
             let missing = gpm.pcie_rx == Err(Absence::NotSupported);
-            self.post(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
+            self.put(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
             if missing && demand.pcie_throughput && !self.throughput {
                 self.start_throughput();
             }
         }
-        if !(self.throughput && demand.pcie_throughput) && due(&mut self.due.counters, now, HIDDEN.max(shown))
+        if !(self.throughput && demand.pcie_throughput)
+            && due(&mut self.due.counters, now, HIDDEN.max(shown), AT_ONCE)
         {
             let counters = self.device.counters(self.caller, false);
-            self.post(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
+            self.put(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
         }
-        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization)) {
+        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization), AT_ONCE) {
             let value = self.device.process_utilization(self.caller);
-            self.post(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
+            self.put(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
         }
     }
 
@@ -198,12 +217,12 @@ impl Worker<'_> {
 
     fn buffers(&mut self) {
         let now = self.now();
-        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval));
+        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval), AT_ONCE);
         let utilization =
-            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval));
+            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval), AT_ONCE);
         if power || utilization {
             let value = self.device.buffers(self.caller, power, utilization);
-            self.post(|slot| slot.buffers = Some(Grouped { at: now, value }));
+            self.put(|slot| slot.buffers = Some(Grouped { at: now, value }));
         }
     }
 
@@ -216,25 +235,27 @@ impl Worker<'_> {
         }
         // Before the health, which has the links' errors in it.
         let pace = if demand.links { SLOW } else { SLOW * 6 };
-        if due(&mut self.due.links, now, pace) {
+        // These are dear: the GPUs read them in different seconds.
+        let phase = Duration::from_secs(self.place as u64 % SLOW.as_secs());
+        if due(&mut self.due.links, now, pace, phase) {
             let value = self.device.nvlinks(self.caller);
             let at = self.now();
-            self.post(|slot| slot.nvlinks = Some(Grouped { at, value }));
+            self.put(|slot| slot.nvlinks = Some(Grouped { at, value }));
         }
-        if due(&mut self.due.health, now, SLOW) {
+        if due(&mut self.due.health, now, SLOW, phase) {
             let value = self.device.health(self.caller);
             let at = self.now();
-            self.post(|slot| slot.health = Some(Grouped { at, value }));
+            self.put(|slot| slot.health = Some(Grouped { at, value }));
         }
-        if due(&mut self.due.mig, now, LAYOUT) {
+        if due(&mut self.due.mig, now, LAYOUT, phase) {
             let value = self.device.mig(self.caller);
             let at = self.now();
-            self.post(|slot| slot.mig = Some(Grouped { at, value }));
+            self.put(|slot| slot.mig = Some(Grouped { at, value }));
         }
     }
 
     fn post_lost(&self, round: u64) {
-        self.shared.post(|board| {
+        self.shared.finish(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 (slot.pending.state, slot.pending.refusal) = (GpuState::Lost, self.device.refusal());
                 slot.unreadable = None;
@@ -243,8 +264,8 @@ impl Worker<'_> {
         });
     }
 
-    fn post(&self, change: impl FnOnce(&mut GpuSample)) {
-        self.shared.post(|board| {
+    fn put(&self, change: impl FnOnce(&mut GpuSample)) {
+        self.shared.put(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 change(&mut slot.pending);
             }
@@ -256,20 +277,18 @@ impl Worker<'_> {
 fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared) {
     let caller = Caller::new(shared.clock);
     let mut device = session.device(&caller, index);
-    shared.post(|board| {
+    shared.put(|board| {
         if let Some(slot) = board.gpus.get_mut(place) {
             slot.throughput = Some(caller.slot());
         }
     });
     let mut done = 0;
     while !device.is_lost() {
-        done = shared.next_lists(done, Duration::ZERO);
-        if !shared.board().demand.pcie_throughput {
-            continue;
-        }
+        shared.wait_until(|board| Mono(if board.demand.pcie_throughput { 0 } else { u64::MAX }));
+        done = shared.next_round(done);
         let at = (shared.clock.mono)();
         let value = device.counters(&caller, true);
-        shared.post(|board| {
+        shared.put(|board| {
             if let Some(slot) = board.gpus.get_mut(place) {
                 slot.pending.counters = Some(Grouped { at, value });
             }
@@ -277,15 +296,25 @@ fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared
     }
 }
 
-/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do: the
-/// first tick comes at once, and the second must not be too early for every group.
-fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
+/// When within a round the GPU at `place` of `gpus` is read, from the round's beginning.
+fn turn(place: usize, gpus: usize, interval: Duration) -> Duration {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let each = TURN.min(TURNS.min(interval / 4) / count(gpus).max(1));
+    // Never at the beginning itself, where its reads of the round before may have come to.
+    each / 2 + each * count(place)
+}
+
+/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do, and
+/// `phase` beyond it: the first tick comes at once, and the second must not be too early for every group.
+fn due(when: &mut Mono, now: Mono, pace: Duration, phase: Duration) -> bool {
     // One that waits for longer than its pace was hidden until now.
     if now < *when && when.since(now) <= pace {
         return false;
     }
     let step = u64::try_from(pace.as_micros()).unwrap_or(u64::MAX).max(1);
-    *when = Mono((now.0 / step).saturating_add(1).saturating_mul(step));
+    let phase = u64::try_from(phase.as_micros()).unwrap_or(0);
+    let next = (now.0.saturating_sub(phase) / step).saturating_add(1).saturating_mul(step);
+    *when = Mono(next.saturating_add(phase));
     true
 }
 
@@ -297,20 +326,46 @@ mod tests {
     fn a_group_is_due_at_whole_multiples_of_its_pace() {
         let second = Duration::from_secs(1);
         let mut when = Mono(0);
-        assert!(due(&mut when, Mono(7_300_000), second), "at once");
-        assert!(!due(&mut when, Mono(7_900_000), second));
-        assert!(due(&mut when, Mono(8_000_040), second), "with the next tick");
-        assert!(!due(&mut when, Mono(8_999_999), second));
-        assert!(due(&mut when, Mono(9_000_001), second));
+        assert!(due(&mut when, Mono(7_300_000), second, AT_ONCE), "at once");
+        assert!(!due(&mut when, Mono(7_900_000), second, AT_ONCE));
+        assert!(due(&mut when, Mono(8_000_040), second, AT_ONCE), "with the next tick");
+        assert!(!due(&mut when, Mono(8_999_999), second, AT_ONCE));
+        assert!(due(&mut when, Mono(9_000_001), second, AT_ONCE));
+    }
+
+    #[test]
+    fn gpus_read_what_is_dear_in_different_seconds() {
+        let pace = Duration::from_secs(10);
+        let mut whens = [Mono(0); 3];
+        for (place, when) in whens.iter_mut().enumerate() {
+            let phase = Duration::from_secs(place as u64);
+            assert!(due(when, Mono(20_004_000), pace, phase), "the first time all at once");
+        }
+        assert_eq!(whens, [Mono(30_000_000), Mono(21_000_000), Mono(22_000_000)]);
+    }
+
+    #[test]
+    fn turns_follow_each_other_and_end_early_in_the_round() {
+        let second = Duration::from_secs(1);
+        assert_eq!([0, 1].map(|place| turn(place, 2, second).as_millis()), [5, 15]);
+        for (gpus, interval) in [(1, 1.0), (8, 1.0), (16, 1.0), (8, 0.1), (0, 1.0)] {
+            let interval = Duration::from_secs_f64(interval);
+            let all: Vec<_> = (0..gpus).map(|place| turn(place, gpus, interval)).collect();
+            assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+            assert!(
+                all.iter().all(|turn| *turn > Duration::ZERO && *turn < TURNS.min(interval / 4)),
+                "{all:?}"
+            );
+        }
     }
 
     #[test]
     fn what_was_hidden_is_due_when_it_is_shown() {
         let (shown, hidden) = (Duration::from_secs(10), Duration::from_secs(60));
         let mut when = Mono(0);
-        assert!(due(&mut when, Mono(61_000_000), hidden));
-        assert!(!due(&mut when, Mono(75_000_000), hidden));
-        assert!(due(&mut when, Mono(75_000_001), shown), "it would have been due at 120 s");
-        assert!(!due(&mut when, Mono(79_000_000), shown));
+        assert!(due(&mut when, Mono(61_000_000), hidden, AT_ONCE));
+        assert!(!due(&mut when, Mono(75_000_000), hidden, AT_ONCE));
+        assert!(due(&mut when, Mono(75_000_001), shown, AT_ONCE), "it would have been due at 120 s");
+        assert!(!due(&mut when, Mono(79_000_000), shown, AT_ONCE));
     }
 }

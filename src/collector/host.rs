@@ -1,7 +1,7 @@
 //! The thread that reads the host's side of the GPU processes. `/proc` can block: it has a thread of its own, and
 //! the memory-backed files are read by a worker that may be abandoned.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::spawn;
 use crate::model::{Grouped, ProcessFacts, ProcessKey, SourceState};
 use crate::sources::processes::{FactsWorker, ProcessReader, host_pids_visible};
@@ -27,7 +27,7 @@ const LISTS_PATIENCE: Duration = Duration::from_millis(100);
 
 fn follow(root: &Root, shared: &Shared) {
     let visible = host_pids_visible(root);
-    shared.post(|board| {
+    shared.put(|board| {
         board.host_pids_visible = Some(visible);
         board.inventory_version += 1;
     });
@@ -53,7 +53,7 @@ fn follow(root: &Root, shared: &Shared) {
             learned.extend(worker.poll((shared.clock.mono)()));
         }
         let stuck = worker.stuck(at);
-        shared.post(|board| {
+        shared.finish(|board| {
             let changed = learn(&mut board.facts, learned, &current);
             board.inventory_version += u64::from(changed);
             board.processes = Some(Grouped { at, value: processes });

@@ -2,7 +2,7 @@
 
 mod driver_events;
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::{Output, line, spawn};
 use crate::model::{RawEvent, Record, SourceState};
 use crate::sources::kernel_log::{Journal, JournalError, Kmsg, KmsgError, Next};
@@ -79,7 +79,7 @@ fn follow(mut log: impl Log, shared: &Shared, out: &Output) -> Result<(), KmsgEr
             }
         }
     }
-    shared.post(|board| {
+    shared.put(|board| {
         board.source(
             NAME,
             SourceState::Degraded,
@@ -90,7 +90,7 @@ fn follow(mut log: impl Log, shared: &Shared, out: &Output) -> Result<(), KmsgEr
 }
 
 fn tell(shared: &Shared, overruns: u64) {
-    shared.post(|board| match overruns {
+    shared.put(|board| match overruns {
         0 => board.source(NAME, SourceState::Ok, "/dev/kmsg: this boot"),
         _ => {
             let why = format!("/dev/kmsg was overrun {overruns} times: lines of the kernel log are missing");
@@ -111,7 +111,7 @@ fn follow_journal(
         Err(error) => return format!("{failed}; {error}"),
     };
     let why = format!("the journal: {failed}");
-    shared.post(|board| board.source(NAME, SourceState::Ok, &why));
+    shared.put(|board| board.source(NAME, SourceState::Ok, &why));
     while let Some(event) = journal.read_next() {
         send(event, out);
     }

@@ -1,7 +1,8 @@
 //! The thread that follows the model stores and the processes that read them. What may block does so on lanes of
 //! their own: this thread only starts them and posts what they found.
 
-use super::board::Shared;
+use super::board::Board;
+use super::shared::Shared;
 use super::writer::spawn;
 use crate::model::{Grouped, ModelStore, ModelUse, ProcessKey, SourceState};
 use crate::sources::models::{FileIndex, ModelScanner, SCAN_PATIENCE, StoreEnvironment, UseWatcher};
@@ -15,6 +16,8 @@ const NAME: &str = "models";
 const USE_PATIENCE: Duration = Duration::from_secs(2);
 /// The list is handed over again after this time: whoever joins the stream in its middle waits no longer for it.
 const HAND_OVER_AGAIN: Duration = Duration::from_secs(60);
+/// How often to look while neither the models nor the processes that read them are shown.
+const HIDDEN: Duration = Duration::from_secs(5);
 /// For so long after the start what was found is taken over at once, not at the next round: a snapshot that is asked
 /// for once ends with the second sample.
 const FIRST_LOOKS: Duration = Duration::from_secs(3);
@@ -59,9 +62,12 @@ fn follow(root: &Root, folders: Vec<String>, shared: &Shared) {
     let (start, mut round) = ((shared.clock.mono)(), 0);
     loop {
         let now = (shared.clock.mono)();
-        round = match now.since(start) < FIRST_LOOKS {
-            true => shared.round_or_deadline(round, now.plus(LOOK_SOON)),
-            false => shared.next_round(round),
+        round = if now.since(start) < FIRST_LOOKS {
+            shared.round_or_deadline(round, now.plus(LOOK_SOON))
+        } else {
+            let shown = |board: &Board| board.demand.storage || board.demand.process_utilization;
+            shared.wait_until(|board| if shown(board) { Mono(0) } else { now.plus(HIDDEN) });
+            shared.next_round_if(round, shown)
         };
         let now = (shared.clock.mono)();
         let scanned = scanner.poll(now);
@@ -77,7 +83,7 @@ fn follow(root: &Root, folders: Vec<String>, shared: &Shared) {
         let mut blocked = scanner.blocked();
         blocked.extend(watcher.blocked());
         let trouble = blocked.first().map(|path| format!("{path} does not answer and was passed over"));
-        shared.post(|board| {
+        shared.put(|board| {
             if due {
                 board.models.store = store.clone().map(|value| Grouped { at: now, value });
             }

@@ -4,7 +4,7 @@
 
 mod tools;
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::{Output, spawn};
 use crate::model::{DiskCounters, Grouped, Reading, StorageSample, ZfsPoolState};
 use crate::sources::disks::DiskReader;
@@ -70,22 +70,11 @@ pub(super) fn start(root: &Root, tools: Option<&Path>, shared: &Arc<Shared>, out
     tools::start(root, tools, shared, out);
 }
 
-/// Waits for the next round, and from there until `hidden` after `last` unless storage is shown. Gives the round.
-fn next_round(shared: &Shared, done: u64, last: Mono, hidden: Duration) -> u64 {
-    let mut round = done;
-    loop {
-        round = shared.next_round(round);
-        let shown = shared.board().demand.storage;
-        if shown || (shared.clock.mono)() >= last.plus(hidden) {
-            return round;
-        }
-    }
-}
-
 fn follow_kernel(root: &Root, shared: &Shared) {
     let mut zfs = ZfsReader::new(root.clone());
     let mut disks = DiskReader::new(root.clone());
     let mut before: Option<(Mono, u64)> = None;
+    let mut now_known = None;
     let mut round = 0;
     loop {
         let kernel = zfs.read();
@@ -99,16 +88,27 @@ fn follow_kernel(root: &Root, shared: &Shared) {
         before = Some((at, read));
         let senders = if kernel.is_ok() && busy { zfs::senders(root) } else { Ok(Vec::new()) };
         let gpu_direct = root.exists(GPU_DIRECT);
-        shared.post(|board| {
-            board.storage.read = true;
+        let pools = kernel.as_ref().ok().map(|kernel| kernel.pools.clone());
+        shared.put(|board| {
             board.storage.pending.gpu_direct = Some(gpu_direct);
-            board.storage.pools = kernel.as_ref().ok().map(|kernel| kernel.pools.clone());
             board.storage.pending.senders = kernel.is_ok().then_some(Grouped { at, value: senders });
             board.storage.pending.kernel = Some(Grouped { at, value: kernel });
             board.storage.pending.disks = Some(Grouped { at, value: counters });
         });
-        round = next_round(shared, round, at, HIDDEN);
+        if now_known.as_ref() != Some(&pools) {
+            // Whoever runs the tools asks about a pool that changed at once.
+            shared.ask(|board| (board.storage.read, board.storage.pools) = (true, pools.clone()));
+            now_known = Some(pools);
+        }
+        shared.wait_until(|board| if board.demand.storage { Mono(0) } else { at.plus(HIDDEN) });
+        round = shared.next_round_if(round, |board| board.demand.storage);
     }
+}
+
+/// Waits for the first reading of the kernel statistics.
+fn wait_for_kernel(shared: &Shared) {
+    let until = (shared.clock.mono)().plus(FIRST_PATIENCE);
+    shared.wait_until(|board| if board.storage.read { Mono(0) } else { until });
 }
 
 /// Read by all devices, partitions left out where their disk is counted too.
@@ -122,19 +122,13 @@ fn read_bytes(counters: &Reading<Vec<DiskCounters>>) -> u64 {
 fn follow_mounts(root: &Root, shared: &Shared) {
     let mut reader = MountReader::new(root.clone());
     // The kernel statistics come first: they say which pools must not be touched.
-    shared.wait_for(FIRST_PATIENCE, |board| board.storage.read);
-    let mut round = 1;
+    wait_for_kernel(shared);
     loop {
         let pools = shared.board().storage.pools.clone().unwrap_or_default();
         let suspended = |name: &str| pools.iter().any(|pool| &*pool.name == name && pool.suspended());
         let filesystems = reader.read(suspended);
         let at = (shared.clock.mono)();
-        shared.post(|board| board.storage.pending.filesystems = Some(Grouped { at, value: filesystems }));
-        loop {
-            round = next_round(shared, round, at, MOUNTS_HIDDEN);
-            if (shared.clock.mono)() >= at.plus(MOUNTS_EVERY) {
-                break;
-            }
-        }
+        shared.put(|board| board.storage.pending.filesystems = Some(Grouped { at, value: filesystems }));
+        shared.wait_until(|board| at.plus(if board.demand.storage { MOUNTS_EVERY } else { MOUNTS_HIDDEN }));
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that read where the devices are: sysfs now and then, the driver's view of pairs once per opening. Both
 //! begin when the first sample is out, so that it waits for neither.
 
-use super::board::Shared;
+use super::shared::Shared;
 use super::writer::spawn;
 use crate::model::{GpuPair, Topology};
 use crate::sources::nvml::{Caller, Session};
@@ -40,14 +40,13 @@ pub(super) fn start(root: &Root, shared: &Arc<Shared>) {
         shared.next_lists(0, Duration::ZERO);
         loop {
             let found = topology::scan(&root);
-            shared.post(|board| {
+            shared.put(|board| {
                 if board.topology.bus.as_ref() != Some(&found) {
                     board.topology.bus = Some(found);
                     board.inventory_version += 1;
                 }
             });
-            let now = (shared.clock.mono)();
-            shared.round_or_deadline(u64::MAX, now.plus(LOOK_AGAIN));
+            std::thread::sleep(LOOK_AGAIN);
         }
     });
 }
@@ -58,9 +57,9 @@ pub(super) fn ask_driver(session: Session, shared: &Arc<Shared>) {
     spawn("pairs", move || {
         shared.next_lists(1, Duration::ZERO);
         let caller = Caller::new(shared.clock);
-        shared.post(|board| board.others.push(caller.slot()));
+        shared.put(|board| board.others.push(caller.slot()));
         let pairs = session.pairs(&caller);
-        shared.post(|board| {
+        shared.put(|board| {
             board.topology.pairs = pairs;
             board.inventory_version += 1;
         });

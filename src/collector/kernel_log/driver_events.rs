@@ -1,7 +1,7 @@
 //! Xids from the driver, where no log can be read.
 
 use super::{NAME, send};
-use crate::collector::board::Shared;
+use crate::collector::shared::Shared;
 use crate::collector::writer::Output;
 use crate::model::{Absence, EventSource, RawEvent, SourceState};
 use crate::sources::nvml::{Caller, Session, XidEvent, XidEvents};
@@ -18,7 +18,7 @@ pub(super) fn follow(why: &str, shared: &Shared, out: &Output) {
     tell(shared, SourceState::Unavailable, &format!("{why}: kernel events are not seen"));
     let session = wait_for_driver(shared);
     let caller = Caller::new(shared.clock);
-    shared.post(|board| board.others.push(caller.slot()));
+    shared.put(|board| board.others.push(caller.slot()));
     loop {
         match session.xid_events(&caller) {
             Ok(events) => {
@@ -40,7 +40,7 @@ pub(super) fn follow(why: &str, shared: &Shared, out: &Output) {
                 }
             }
         }
-        pause(shared, TRY_AGAIN);
+        std::thread::sleep(TRY_AGAIN);
     }
 }
 
@@ -68,7 +68,7 @@ fn raw(xid: &XidEvent, shared: &Shared) -> RawEvent {
 }
 
 fn tell(shared: &Shared, state: SourceState, reason: &str) {
-    shared.post(|board| board.source(NAME, state, reason));
+    shared.put(|board| board.source(NAME, state, reason));
 }
 
 fn wait_for_driver(shared: &Shared) -> Session {
@@ -76,11 +76,6 @@ fn wait_for_driver(shared: &Shared) -> Session {
         if let Some(session) = shared.board().session {
             return session;
         }
-        pause(shared, LOOK_AGAIN);
+        std::thread::sleep(LOOK_AGAIN);
     }
-}
-
-fn pause(shared: &Shared, time: Duration) {
-    let now = (shared.clock.mono)();
-    shared.round_or_deadline(u64::MAX, now.plus(time));
 }

@@ -1,7 +1,7 @@
 //! The thread that runs `zpool` and `zfs`: one child at a time, each with a deadline, none while the module is not
 //! loaded (run by root it would load it), none for a pool that is suspended.
 
-use super::super::board::Shared;
+use super::super::shared::Shared;
 use super::super::writer::{Output, line, spawn};
 use crate::model::{
     Absence, Grouped, ListingState, Reading, Record, SnapshotBatch, SourceState, ZfsPoolState,
@@ -64,8 +64,7 @@ struct Thread {
 
 impl Thread {
     fn follow(&mut self) {
-        self.shared.wait_for(super::FIRST_PATIENCE, |board| board.storage.read);
-        let mut round = 1;
+        super::wait_for_kernel(&self.shared);
         let mut question = 0;
         loop {
             let (pools, shown, asked, asking) = {
@@ -91,18 +90,33 @@ impl Thread {
                 }
                 None => {}
             }
-            round = self.shared.next_round(round);
+            self.shared.wait_until(|board| match &board.storage.pools {
+                _ if board.storage.question != question => Mono(0),
+                Some(pools) if *pools == self.states => {
+                    let (pools, datasets) = self.due(board.demand.storage);
+                    pools.min(datasets)
+                }
+                Some(_) => Mono(0),
+                None => Mono(u64::MAX),
+            });
         }
+    }
+
+    /// When the pools are to be asked about again, and when the datasets.
+    fn due(&self, shown: bool) -> (Mono, Mono) {
+        let due = |last: Option<Mono>, every: Duration| last.map_or(Mono(0), |last| last.plus(every));
+        (
+            due(self.pools_at, if shown { POOLS_EVERY } else { POOLS_HIDDEN }),
+            due(self.datasets_at, if shown { DATASETS_EVERY } else { DATASETS_HIDDEN }),
+        )
     }
 
     /// Runs what is due.
     fn ask(&mut self, pools: &[ZfsPoolState], shown: bool) {
         let now = (self.shared.clock.mono)();
-        let due = |last: Option<Mono>, every: Duration| last.is_none_or(|last| now >= last.plus(every));
         let changed = self.states != pools;
-        let pools_due = changed || due(self.pools_at, if shown { POOLS_EVERY } else { POOLS_HIDDEN });
-        let datasets_due =
-            changed || due(self.datasets_at, if shown { DATASETS_EVERY } else { DATASETS_HIDDEN });
+        let (pools_at, datasets_at) = self.due(shown);
+        let (pools_due, datasets_due) = (changed || now >= pools_at, changed || now >= datasets_at);
         if !pools_due && !datasets_due {
             return;
         }
@@ -113,7 +127,7 @@ impl Thread {
             self.pools_at = Some(now);
             self.datasets_at = Some(now);
             let why = "every pool is suspended: the ZFS tools are not run, the last values are kept";
-            self.shared.post(|board| board.source(NAME, SourceState::Degraded, why));
+            self.shared.put(|board| board.source(NAME, SourceState::Degraded, why));
             return;
         }
         // Named only where one must be left out, or could be: a name costs nothing, and all is all.
@@ -132,7 +146,7 @@ impl Thread {
             }
         }
         let left_out = pools.len() - answering.len();
-        self.shared.post(|board| match problem {
+        self.shared.put(|board| match problem {
             Some((problem, _)) => board.source(NAME, SourceState::Degraded, &problem),
             None if left_out > 0 => {
                 let why = format!("{left_out} suspended: not asked about, the last values are kept");
@@ -150,7 +164,7 @@ impl Thread {
         });
         let mut problem = problem_of(&status);
         let status = self.stamp(status);
-        self.shared.post(|board| board.storage.pending.status = Some(status));
+        self.shared.put(|board| board.storage.pending.status = Some(status));
         let spaces = match &problem {
             Some((_, absence)) => Err(absence.clone()),
             None => {
@@ -160,7 +174,7 @@ impl Thread {
             }
         };
         let at = (self.shared.clock.mono)();
-        self.shared.post(|board| board.storage.pending.pools = Some(Grouped { at, value: spaces }));
+        self.shared.put(|board| board.storage.pending.pools = Some(Grouped { at, value: spaces }));
         problem
     }
 
@@ -168,14 +182,14 @@ impl Thread {
         let datasets = self.tools.datasets(named);
         let problem = problem_of(&datasets);
         let datasets = self.stamp(datasets);
-        self.shared.post(|board| board.storage.pending.datasets = Some(datasets));
+        self.shared.put(|board| board.storage.pending.datasets = Some(datasets));
         problem
     }
 
     fn no_datasets(&self, absence: &Absence) {
         let at = (self.shared.clock.mono)();
         let value = Err(absence.clone());
-        self.shared.post(|board| board.storage.pending.datasets = Some(Grouped { at, value }));
+        self.shared.put(|board| board.storage.pending.datasets = Some(Grouped { at, value }));
     }
 
     fn stamp<T>(&self, answer: Result<T, ToolError>) -> Grouped<Reading<T>> {

@@ -74,6 +74,13 @@ struct Held {
 }
 
 impl Uses {
+    /// Whether a look would find out anything: a process is new or its turn has come, or one has ended.
+    pub(super) fn is_due(&self, processes: &[ProcessKey], now: Mono) -> bool {
+        let due = |key: &ProcessKey| self.known.get(key).is_none_or(|known| now >= known.next);
+        processes.iter().filter(|key| key.start > 0).any(due)
+            || self.known.keys().any(|key| !processes.contains(key))
+    }
+
     /// All uses by `processes`, those that are not looked at this time as they were.
     pub(super) fn look(&mut self, look: &Look<'_>, processes: &[ProcessKey]) -> Vec<ModelUse> {
         self.known.retain(|key, _| processes.contains(key));

@@ -2,7 +2,7 @@
 
 use crate::ui::theme::{Role, Theme};
 use crate::units::printable;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use std::borrow::Cow;
@@ -83,15 +83,16 @@ impl<'a> Pen<'a> {
 
     /// Empties `area` in the colours of a role.
     pub(in crate::ui) fn fill(&mut self, area: Rect, role: Role) {
-        let style = self.theme.style(role);
+        let mut empty = Cell::EMPTY;
+        empty.set_style(self.theme.style(role));
         let area = area.intersection(self.buffer.area);
+        if area.is_empty() {
+            return;
+        }
         for y in area.top()..area.bottom() {
-            for x in area.left()..area.right() {
-                if let Some(cell) = self.buffer.cell_mut((x, y)) {
-                    cell.reset();
-                    cell.set_style(style);
-                }
-            }
+            let start = self.buffer.index_of(area.left(), y);
+            let row = self.buffer.content.get_mut(start..start + usize::from(area.width));
+            row.into_iter().for_each(|row| row.fill(empty.clone()));
         }
     }
 

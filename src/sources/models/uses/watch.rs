@@ -42,7 +42,7 @@ impl UseWatcher {
         }
     }
 
-    /// Begins to look at `processes` unless a look is under way; gives what the last one found. Never blocks.
+    /// Begins to look at `processes` unless a look is under way or none is due; gives what the last one found. Never blocks.
     pub fn poll(
         &mut self,
         processes: &[ProcessKey],
@@ -63,6 +63,9 @@ impl UseWatcher {
             LaneState::Idle => {}
         }
         self.blocked.retain(|_, since| now.since(*since) < TRY_AGAIN);
+        if !self.uses.is_due(processes, now) {
+            return found;
+        }
         if now >= self.mounts_next {
             self.mounts = Arc::new(Mounts::read(&self.root));
             self.mounts_next = now.plus(MOUNTS_EVERY);
