@@ -1,8 +1,8 @@
 //! The collector: a process of its own that reads the sources and writes records to standard output.
 //!
-//! One thread per GPU, one for processes, one that opens the driver, one that writes; this thread keeps the
-//! time, watches for calls that do not return, and assembles what the others posted. No thread is ever joined: a
-//! driver call may never return, and the process leaves by [`leave`](crate::sources::nvml::leave).
+//! One thread for the GPUs (more where one does not answer), one for processes, one that opens the driver, one that
+//! writes; this thread keeps the time, watches for calls that do not return, and assembles what the others posted. No
+//! thread is ever joined: a driver call may never return, and the process leaves by [`leave`](crate::sources::nvml::leave).
 
 mod assemble;
 mod audit_log;
@@ -14,6 +14,7 @@ mod gpu;
 mod host;
 mod kernel_log;
 mod models;
+mod readers;
 mod shared;
 mod sleep;
 mod storage;
@@ -28,8 +29,9 @@ use crate::model::{Bye, Header, Record};
 use crate::sources::root::Root;
 use crate::sources::{host as host_source, nvml};
 use crate::stream;
-use crate::units::Clock;
+use crate::units::{Clock, Mono};
 use assemble::Assembler;
+use readers::{RELIEVE_AFTER, Readers};
 use shared::Shared;
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,6 +44,9 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// How long a tick waits for the GPU threads before it goes on without the slow ones.
 const TICK_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often to look for GPUs that wait behind another one, however long the interval.
+const RELIEVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The name of a monitor's collector in `ps` and `top`: 15 bytes is what the kernel keeps (`TASK_COMM_LEN`).
 const NAME: &str = "kgtop-collector";
@@ -85,7 +90,8 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     out.line(line(&Record::Header(header(options, clock))));
 
     let mut assembler = Assembler::new(options.root.clone(), clock);
-    driver::start(options, &shared);
+    let readers = Readers::new(&shared);
+    driver::start(options, &shared, &readers);
     host::start(&options.root, &shared);
     kernel_log::start(&options.root, &shared, &out);
     audit_log::start(&options.root, options.own_audit.as_ref(), &shared, &out);
@@ -97,7 +103,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;
     loop {
-        shared.wait_for_round(tick.round(), TICK_PATIENCE.min(options.interval / 2));
+        wait_for_round(&shared, &readers, tick.round(), TICK_PATIENCE.min(options.interval / 2));
         for record in assembler.tick(&shared, tick.round()) {
             match &record {
                 Record::Sample(_) => {
@@ -118,8 +124,19 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
             nvml::leave(0);
         }
         let round = tick.advance();
-        tick.sleep();
+        while !tick.sleep() {
+            readers.relieve();
+        }
         shared.begin_round(round);
+    }
+}
+
+/// Waits for all that can be had of a round, and sees to it that no GPU waits behind one that does not answer.
+fn wait_for_round(shared: &Shared, readers: &Arc<Readers>, round: u64, patience: Duration) {
+    let mut left = patience;
+    while !left.is_zero() && !shared.wait_for_round(round, left.min(RELIEVE_AFTER)) {
+        readers.relieve();
+        left = left.saturating_sub(RELIEVE_AFTER);
     }
 }
 
@@ -177,8 +194,10 @@ impl Ticks {
         self.round
     }
 
-    fn sleep(&self) {
-        let now = (self.clock.mono)().0;
-        std::thread::sleep(Duration::from_micros(self.next.saturating_sub(now)));
+    /// Sleeps towards the tick; gives whether it has come.
+    fn sleep(&self) -> bool {
+        let left = Mono(self.next).since((self.clock.mono)());
+        std::thread::sleep(left.min(RELIEVE_EVERY));
+        left <= RELIEVE_EVERY
     }
 }

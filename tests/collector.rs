@@ -521,6 +521,33 @@ fn a_call_that_hangs_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_gpu_that_stops_answering_keeps_no_other_waiting() {
+    // All GPUs are read by one thread, this one first.
+    let mut collector = Collector::child_of_this("0.5", "first-of-eight-blocks-later.toml");
+    let (mut answered, mut missed, mut samples_after) = (false, 0, 0);
+    while samples_after < 6 {
+        let sample = collector.sample();
+        let (first, others) = sample.gpus.split_first().unwrap();
+        let all_others = others.iter().all(|gpu| gpu.live.is_some());
+        missed += u32::from(answered && !all_others);
+        answered |= all_others && first.live.is_some();
+        samples_after += u32::from(first.state == GpuState::Stalled);
+    }
+    assert!(answered, "it was read while it answered");
+    assert!(missed <= 1, "{missed} samples without some of the others");
+    let reads =
+        |sample: &Sample, gpu: usize| sample.gpus[gpu].fast.as_ref().map(|fast| fast.value.reads.clone());
+    let sample = collector.sample();
+    for gpu in 1..8 {
+        assert!(
+            reads(&sample, gpu).is_some_and(|reads| reads.as_ref().is_ok_and(|reads| *reads >= 3)),
+            "GPU {gpu}: {:?}",
+            reads(&sample, gpu)
+        );
+    }
+}
+
+#[test]
 fn a_crash_in_the_driver_is_a_death_by_signal_and_what_came_before_is_whole() {
     let mut collector = Collector::child_of_this("0.2", "crash.toml");
     let mut text = String::new();

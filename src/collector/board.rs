@@ -24,8 +24,6 @@ pub(super) struct Board {
     pub(super) others: Vec<Arc<CallSlot>>,
     /// The round that is being read.
     pub(super) round: u64,
-    /// When it began.
-    pub(super) began: Mono,
     /// The driver was opened, or refused to be.
     pub(super) opened: bool,
     /// The driver library, once it is open: for threads that wait for it.

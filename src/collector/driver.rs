@@ -1,10 +1,12 @@
-//! Opening the driver: on a thread of its own, since `nvmlInit` may never return; then one thread per GPU.
+//! Opening the driver: on a thread of its own, since `nvmlInit` may never return; then the GPUs.
 
+use super::Options;
 use super::board::GpuSlot;
+use super::gpu::GpuReader;
+use super::readers::Readers;
 use super::shared::Shared;
 use super::sleep::{Idleness, SLEEP_LOOKS};
 use super::writer::spawn;
-use super::{Options, gpu};
 use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
 use crate::sources::nvml::{self, Caller, Device, OpenError, Session};
 use crate::sources::pci;
@@ -21,13 +23,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Why a collector leaves an idle laptop's GPU; its successor is told.
 pub const LET_SLEEP: &str = "let_sleep";
 
-pub(super) fn start(options: &Options, shared: &Arc<Shared>) {
+pub(super) fn start(options: &Options, shared: &Arc<Shared>, readers: &Arc<Readers>) {
     let root = options.root.clone();
     let library = options.library.clone();
     let use_nvml = options.use_nvml;
     let let_sleep = options.let_sleep;
-    let shared = Arc::clone(shared);
-    spawn("driver", move || Opener { root, library, use_nvml, let_sleep, shared }.run());
+    let (shared, readers) = (Arc::clone(shared), Arc::clone(readers));
+    spawn("driver", move || Opener { root, library, use_nvml, let_sleep, shared, readers }.run());
 }
 
 struct Opener {
@@ -36,6 +38,7 @@ struct Opener {
     use_nvml: bool,
     let_sleep: bool,
     shared: Arc<Shared>,
+    readers: Arc<Readers>,
 }
 
 impl Opener {
@@ -192,10 +195,7 @@ impl Opener {
             board.gpus.push(slot);
             board.gpus.len() - 1
         });
-        let shared = Arc::clone(&self.shared);
-        spawn(&format!("gpu {}", device.index()), move || {
-            gpu::follow(place, device, session, &caller, &shared);
-        });
+        self.readers.begin(GpuReader::new(place, device, session, caller, &self.shared));
     }
 
     /// A GPU without a handle has lost its name too: if one address on the bus belongs to nobody else, it is its.

@@ -1,4 +1,4 @@
-//! The thread of one GPU: ten fast reads a second, and the tiers at their own pace.
+//! What is read of one GPU: ten fast reads a second, and the tiers at their own pace.
 
 use super::shared::Shared;
 use super::writer::spawn;
@@ -8,8 +8,6 @@ use crate::units::Mono;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The driver renews power and clocks every 100 ms (h200.md): reading faster only repeats values.
-const FAST: Duration = Duration::from_millis(100);
 /// Groups nobody looks at are read this seldom; their counters lose nothing by it.
 const HIDDEN: Duration = Duration::from_secs(5);
 /// The power buffer holds 2.4 s (h200.md).
@@ -20,11 +18,6 @@ const UTILIZATION_BUFFER: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(10);
 /// Layout of MIG instances.
 const LAYOUT: Duration = Duration::from_secs(10);
-/// The GPUs' turns within a round: calls into the driver that meet there wait for each other and cost a fifth more
-/// (two H200, `scripts/threads.py`). A GPU's round takes 4 ms on an average.
-const TURN: Duration = Duration::from_millis(10);
-/// All turns together, so that a sample of many GPUs is one of one moment.
-const TURNS: Duration = Duration::from_millis(50);
 /// The demand groups are read at most this often, however short the interval.
 const DEMAND_AT_LEAST: Duration = Duration::from_secs(1);
 
@@ -59,74 +52,77 @@ impl Due {
     }
 }
 
-/// Reads one GPU for as long as the process lives.
-pub(super) fn follow(place: usize, device: Device, session: Session, caller: &Caller, shared: &Arc<Shared>) {
-    let now = (shared.clock.mono)();
-    let mut worker = Worker {
-        place,
-        device,
-        session,
-        caller,
-        shared,
-        due: Due::from(now),
-        band: FastBand::default(),
-        throughput: false,
-        refreshes: 0,
-    };
-    worker.identify();
-    let mut done = 0;
-    let mut next_fast = now;
-    loop {
-        let (round, began, gpus) = {
-            let board = shared.board();
-            (board.round, board.began, board.gpus.len())
-        };
-        if worker.device.is_lost() {
-            worker.post_lost(round);
-            // Nothing is asked of it any more: each call into it may block for seconds. The driver's thread watches
-            // whether it comes back.
-            done = round;
-            shared.next_round(done);
-            continue;
-        }
-        if round > done {
-            // The first data is not kept waiting.
-            if done > 0 {
-                next_fast = began.plus(turn(place, gpus, shared.interval));
-                std::thread::sleep(next_fast.since((shared.clock.mono)()));
-            }
-            worker.band.push(worker.device.fast_read(caller));
-            worker.round(round);
-            done = round;
-        } else {
-            worker.band.push(worker.device.fast_read(caller));
-        }
-        next_fast = next_fast.plus(FAST).max((shared.clock.mono)());
-        shared.round_or_deadline(done, next_fast);
-    }
-}
-
-struct Worker<'a> {
+/// What is read of one GPU: at its own pace each group, by whichever thread has it.
+pub(super) struct GpuReader {
     place: usize,
     device: Device,
-    caller: &'a Caller,
+    caller: Caller,
     session: Session,
-    shared: &'a Arc<Shared>,
+    shared: Arc<Shared>,
     due: Due,
     band: FastBand,
+    /// The last round it was read for.
+    done: u64,
     /// Another thread reads the counters, PCIe throughput among them.
     throughput: bool,
     /// How many requests to read what is seldom read were met.
     refreshes: u64,
 }
 
-impl Worker<'_> {
+impl GpuReader {
+    /// The reader of the GPU at `place` of the board.
+    pub(super) fn new(
+        place: usize,
+        device: Device,
+        session: Session,
+        caller: Caller,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        Self {
+            place,
+            device,
+            session,
+            caller,
+            shared: Arc::clone(shared),
+            due: Due::from((shared.clock.mono)()),
+            band: FastBand::default(),
+            done: 0,
+            throughput: false,
+            refreshes: 0,
+        }
+    }
+
+    /// Its place on the board.
+    pub(super) const fn place(&self) -> usize {
+        self.place
+    }
+
+    /// What is read ten times a second; and if a round began, what is read then.
+    pub(super) fn read(&mut self) {
+        self.caller.enter_thread();
+        let round = self.shared.board().round;
+        if self.device.is_lost() {
+            // Nothing is asked of it any more: each call into it may block for seconds. The driver's thread watches
+            // whether it comes back.
+            if round > self.done {
+                self.post_lost(round);
+            }
+        } else {
+            self.band.push(self.device.fast_read(&self.caller));
+            if round > self.done {
+                self.round(round);
+            }
+        }
+        self.done = round;
+    }
+
     fn now(&self) -> Mono {
         (self.shared.clock.mono)()
     }
 
-    fn identify(&mut self) {
-        let info = self.device.info(self.caller);
+    /// Reads what stays as it is.
+    pub(super) fn identify(&mut self) {
+        let info = self.device.info(&self.caller);
         let id = self.device.id();
         self.shared.put(|board| {
             board.inventory_version += 1;
@@ -144,8 +140,8 @@ impl Worker<'_> {
         let first = round == 1;
         let fast = self.fast();
         let at = self.now();
-        let live = self.device.live(self.caller);
-        let list = self.device.process_list(self.caller);
+        let live = self.device.live(&self.caller);
+        let list = self.device.process_list(&self.caller);
         let pids = list.iter().flatten().map(|process| process.pid).collect();
         let state = if self.device.is_lost() { GpuState::Lost } else { GpuState::Ok };
         let refusal = self.device.refusal();
@@ -186,7 +182,7 @@ impl Worker<'_> {
         let shown = self.shared.interval.max(DEMAND_AT_LEAST);
         let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
         if due(&mut self.due.gpm, now, pace(demand.gpm), AT_ONCE)
-            && let Some(gpm) = self.device.gpm(self.caller, now)
+            && let Some(gpm) = self.device.gpm(&self.caller, now)
         {
             let missing = gpm.pcie_rx == Err(Absence::NotSupported);
             self.put(|slot| slot.gpm = Some(Grouped { at: now, value: gpm }));
@@ -197,11 +193,11 @@ impl Worker<'_> {
         if !(self.throughput && demand.pcie_throughput)
             && due(&mut self.due.counters, now, HIDDEN.max(shown), AT_ONCE)
         {
-            let counters = self.device.counters(self.caller, false);
+            let counters = self.device.counters(&self.caller, false);
             self.put(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
         }
         if due(&mut self.due.process_utilization, now, pace(demand.process_utilization), AT_ONCE) {
-            let value = self.device.process_utilization(self.caller);
+            let value = self.device.process_utilization(&self.caller);
             self.put(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
         }
     }
@@ -211,7 +207,7 @@ impl Worker<'_> {
     fn start_throughput(&mut self) {
         self.throughput = true;
         let (place, index, session) = (self.place, self.device.index(), self.session);
-        let shared = Arc::clone(self.shared);
+        let shared = Arc::clone(&self.shared);
         spawn(&format!("pcie {index}"), move || follow_throughput(place, index, session, &shared));
     }
 
@@ -221,7 +217,7 @@ impl Worker<'_> {
         let utilization =
             due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval), AT_ONCE);
         if power || utilization {
-            let value = self.device.buffers(self.caller, power, utilization);
+            let value = self.device.buffers(&self.caller, power, utilization);
             self.put(|slot| slot.buffers = Some(Grouped { at: now, value }));
         }
     }
@@ -238,17 +234,17 @@ impl Worker<'_> {
         // These are dear: the GPUs read them in different seconds.
         let phase = Duration::from_secs(self.place as u64 % SLOW.as_secs());
         if due(&mut self.due.links, now, pace, phase) {
-            let value = self.device.nvlinks(self.caller);
+            let value = self.device.nvlinks(&self.caller);
             let at = self.now();
             self.put(|slot| slot.nvlinks = Some(Grouped { at, value }));
         }
         if due(&mut self.due.health, now, SLOW, phase) {
-            let value = self.device.health(self.caller);
+            let value = self.device.health(&self.caller);
             let at = self.now();
             self.put(|slot| slot.health = Some(Grouped { at, value }));
         }
         if due(&mut self.due.mig, now, LAYOUT, phase) {
-            let value = self.device.mig(self.caller);
+            let value = self.device.mig(&self.caller);
             let at = self.now();
             self.put(|slot| slot.mig = Some(Grouped { at, value }));
         }
@@ -296,14 +292,6 @@ fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared
     }
 }
 
-/// When within a round the GPU at `place` of `gpus` is read, from the round's beginning.
-fn turn(place: usize, gpus: usize, interval: Duration) -> Duration {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let each = TURN.min(TURNS.min(interval / 4) / count(gpus).max(1));
-    // Never at the beginning itself, where its reads of the round before may have come to.
-    each / 2 + each * count(place)
-}
-
 /// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do, and
 /// `phase` beyond it: the first tick comes at once, and the second must not be too early for every group.
 fn due(when: &mut Mono, now: Mono, pace: Duration, phase: Duration) -> bool {
@@ -342,21 +330,6 @@ mod tests {
             assert!(due(when, Mono(20_004_000), pace, phase), "the first time all at once");
         }
         assert_eq!(whens, [Mono(30_000_000), Mono(21_000_000), Mono(22_000_000)]);
-    }
-
-    #[test]
-    fn turns_follow_each_other_and_end_early_in_the_round() {
-        let second = Duration::from_secs(1);
-        assert_eq!([0, 1].map(|place| turn(place, 2, second).as_millis()), [5, 15]);
-        for (gpus, interval) in [(1, 1.0), (8, 1.0), (16, 1.0), (8, 0.1), (0, 1.0)] {
-            let interval = Duration::from_secs_f64(interval);
-            let all: Vec<_> = (0..gpus).map(|place| turn(place, gpus, interval)).collect();
-            assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
-            assert!(
-                all.iter().all(|turn| *turn > Duration::ZERO && *turn < TURNS.min(interval / 4)),
-                "{all:?}"
-            );
-        }
     }
 
     #[test]

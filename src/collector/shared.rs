@@ -29,7 +29,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(clock: Clock, interval: Duration) -> Arc<Self> {
         // Until a monitor says what it shows, everything is wanted: a recording has no screen.
-        let board = Board { demand: Demand::all(), round: 1, began: (clock.mono)(), ..Board::default() };
+        let board = Board { demand: Demand::all(), round: 1, ..Board::default() };
         Arc::new(Self {
             clock,
             interval,
@@ -84,18 +84,15 @@ impl Shared {
 
     /// Begins the next round.
     pub(super) fn begin_round(&self, round: u64) {
-        let now = (self.clock.mono)();
-        {
-            let mut board = self.board();
-            (board.round, board.began) = (round, now);
-        }
+        self.board().round = round;
         self.began.notify_all();
     }
 
-    /// Waits until every thread that is not stuck has posted for `round`, but no longer than `patience`.
-    pub(super) fn wait_for_round(&self, round: u64, patience: Duration) {
+    /// Waits until every thread that is not stuck has posted for `round`, but no longer than `patience`. Gives whether
+    /// all have.
+    pub(super) fn wait_for_round(&self, round: u64, patience: Duration) -> bool {
         let done = |board: &Board, now| board.complete(round, now) || board.leaving.is_some();
-        self.wait(&self.complete, patience, done);
+        self.wait(&self.complete, patience, done)
     }
 
     /// Waits, without limit, for a round after `done`; then, no longer than `patience`, for the GPUs' process
@@ -145,13 +142,14 @@ impl Shared {
         }
     }
 
-    fn wait(&self, event: &Condvar, patience: Duration, until: impl Fn(&Board, Mono) -> bool) {
+    fn wait(&self, event: &Condvar, patience: Duration, until: impl Fn(&Board, Mono) -> bool) -> bool {
         let deadline = (self.clock.mono)().plus(patience);
         let mut board = self.board();
         loop {
             let now = (self.clock.mono)();
-            if now >= deadline || until(&board, now) {
-                return;
+            let met = until(&board, now);
+            if met || now >= deadline {
+                return met;
             }
             let (guard, _timeout) =
                 event.wait_timeout(board, deadline.since(now)).unwrap_or_else(PoisonError::into_inner);

@@ -108,11 +108,11 @@ impl Output {
 }
 
 /// Starts a named thread; a thread that cannot be started is a machine that is out of them, and the caller's
-/// source stays silent.
-pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+/// source stays silent. Gives whether it was started.
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> bool {
     // The stack is address space only; what the driver library touches of it stays small.
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(512 * 1024);
-    let _refused = builder.spawn(body);
+    builder.spawn(body).is_ok()
 }
 
 fn write_all(shared: &(Mutex<Waiting>, Condvar), mut sink: Box<dyn Write + Send>) {

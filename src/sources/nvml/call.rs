@@ -296,7 +296,7 @@ impl CallSlot {
     }
 }
 
-/// Makes calls on behalf of one thread and keeps its [`CallSlot`].
+/// Makes calls on behalf of one thread at a time and keeps its [`CallSlot`].
 #[derive(Debug)]
 pub struct Caller {
     slot: Arc<CallSlot>,
@@ -304,7 +304,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with a slot of its own. One per thread: two threads in one slot would hide each other's calls.
+    /// A caller with a slot of its own. One per thread, or for what threads pass on: two threads in one slot would hide each other's calls.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { slot: Arc::new(CallSlot::new()), clock }
@@ -327,10 +327,15 @@ impl Caller {
         u64::try_from((self.clock.wall)().0).unwrap_or(0)
     }
 
+    /// From now on it is this thread that calls.
+    pub fn enter_thread(&self) {
+        self.slot.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::Relaxed);
+    }
+
     /// Runs `call`, which calls the driver function `id`.
     pub fn call<T>(&self, id: CallId, call: impl FnOnce() -> T) -> T {
         if self.slot.thread.load(Ordering::Relaxed) == 0 {
-            self.slot.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::Relaxed);
+            self.enter_thread();
         }
         let entered = self.now();
         let word = (((id as u64) + 1) << TIME_BITS) | (entered.0 & ((1 << TIME_BITS) - 1));
