@@ -8,7 +8,7 @@
  * counters, the temperature margin and per-process utilisation; every 10 s the utilisation buffer and the slow group:
  * what kgtop reads for tab 1. With the argument "hidden", GPM is read every 5 s too, as kgtop does while nobody looks
  * at it. Once a minute the state and the errors of each NVLink (window: a minute at least, or it is left out).
- * Structures and ids are those of nvml.h. All GPUs, one thread (kgtop has one per GPU). */
+ * Structures and ids are those of nvml.h. All GPUs on one thread, as kgtop does while all answer. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ LOAD(power); LOAD(clock_info); LOAD(utilization); LOAD(events); LOAD(memory); LO
 LOAD(generation); LOAD(width); LOAD(limit); LOAD(encoder); LOAD(decoder); LOAD(fields); LOAD(compute); LOAD(graphics);
 LOAD(mps); LOAD(gpm_alloc); LOAD(gpm_sample); LOAD(gpm_metrics); LOAD(process_utilization); LOAD(samples);
 LOAD(margin); LOAD(ecc_mode); LOAD(ecc); LOAD(replays); LOAD(persistence); LOAD(compute_mode); LOAD(mig);
-LOAD(limit_set); LOAD(bar1); LOAD(histogram); LOAD(link_state);
+LOAD(limit_set); LOAD(bar1); LOAD(histogram); LOAD(link_state); LOAD(fabric); LOAD(sram);
 
 static void read_fields(Device device, const unsigned *ids, int count) {
     Field values[8] = {0};
@@ -76,7 +76,8 @@ int main(int argc, char **argv) {
     persistence = get("nvmlDeviceGetPersistenceMode"); compute_mode = get("nvmlDeviceGetComputeMode");
     mig = get("nvmlDeviceGetMigMode"); limit_set = get("nvmlDeviceGetPowerManagementLimit");
     bar1 = get("nvmlDeviceGetBAR1MemoryInfo"); histogram = get("nvmlDeviceGetRowRemapperHistogram");
-    link_state = get("nvmlDeviceGetNvLinkState");
+    link_state = get("nvmlDeviceGetNvLinkState"); fabric = get("nvmlDeviceGetGpuFabricInfoV");
+    sram = get("nvmlDeviceGetSramEccErrorStatus");
     if (get("nvmlInit_v2")()) return 1;
     unsigned count = 0;
     get("nvmlDeviceGetCount_v2")(&count);
@@ -130,6 +131,11 @@ int main(int argc, char **argv) {
                 for (int e = 0; e < 2; e++) for (int c = 0; c < 2; c++) ecc(d, e, c, &wide);
                 replays(d, &a); persistence(d, &a); compute_mode(d, &a); mig(d, &a, &b); limit_set(d, &a);
                 bar1(d, raw); histogram(d, raw);
+                struct { unsigned version; unsigned char cluster[16]; unsigned status, clique; unsigned char state;
+                         unsigned mask; unsigned char health; } f = {.version = sizeof f | 3 << 24};
+                fabric(d, &f);
+                struct { unsigned version; unsigned long long counts[11]; unsigned exceeded; } s = {.version = sizeof s | 1 << 24};
+                sram(d, &s);
             }
         }
         next.tv_nsec += 100000000;

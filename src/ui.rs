@@ -76,7 +76,10 @@ pub fn confirmable(state: &State) -> bool {
 pub fn render(state: &State, theme: &Theme, frame: &mut Frame<'_>) {
     let area = frame.area();
     let mut pen = Pen::new(frame.buffer_mut(), theme);
-    pen.fill(area, Role::Text);
+    // The frame comes empty, in the terminal's own colours.
+    if theme.paints() {
+        pen.fill(area, Role::Text);
+    }
     let Some(layout) = layout(state, area) else {
         let text = format!("kgtop needs {} × {}", LEAST.0, LEAST.1);
         pen.text(area.x, area.y, area.width, &text, Role::Text);

@@ -22,6 +22,7 @@ use kgtop::units::{Mono, Wall};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
+use ratatui::style::Color;
 use std::time::Duration;
 use support::{Condition, Rig, START, START_WALL, frame, roles, text};
 
@@ -398,7 +399,7 @@ fn without_colour_nothing_is_told_by_colour() {
     let theme = Theme::embedded("dark").unwrap().without_colour();
     let buffer = frame(&state, &theme, 120, 40);
     for cell in &buffer.content {
-        assert_eq!((cell.fg, cell.bg), (ratatui::style::Color::Reset, ratatui::style::Color::Reset));
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
     }
     let text = text(&buffer);
     assert!(text.contains("✗  3"), "{text}");
@@ -410,13 +411,24 @@ fn sixteen_colours_are_enough() {
     let theme = Theme::embedded("light").unwrap().for_depth(ColourDepth::Sixteen);
     let buffer = frame(&live(Rig::new(8, 8, Condition::Throttled)), &theme, 120, 40);
     for cell in &buffer.content {
-        let plain =
-            |colour| !matches!(colour, ratatui::style::Color::Rgb(..) | ratatui::style::Color::Indexed(_));
+        let plain = |colour| !matches!(colour, Color::Rgb(..) | Color::Indexed(_));
         assert!(plain(cell.fg) && plain(cell.bg), "{cell:?}");
     }
 }
 
 // ---- messages ----
+
+#[test]
+fn a_theme_with_a_background_paints_every_cell_and_one_without_leaves_it_to_the_terminal() {
+    let state = live(Rig::new(2, 2, Condition::Healthy));
+    let grounds = |theme: &str| {
+        let buffer = frame(&state, &Theme::embedded(theme).unwrap(), 120, 40);
+        buffer.content.iter().map(|cell| cell.bg).collect::<Vec<Color>>()
+    };
+    assert!(grounds("high-contrast").iter().all(|ground| *ground != Color::Reset));
+    let dark = grounds("dark");
+    assert!(dark.iter().filter(|ground| **ground == Color::Reset).count() > dark.len() / 2);
+}
 
 #[test]
 fn tabs_by_number_and_around() {

@@ -9,7 +9,7 @@ use super::sleep::{Idleness, SLEEP_LOOKS};
 use super::writer::spawn;
 use crate::model::{Absence, Driver, GpuInfo, GpuSample, GpuState, PciDevice, Reading, SourceState};
 use crate::sources::nvml::{self, Caller, Device, OpenError, Session};
-use crate::sources::pci;
+use crate::sources::pci::{self, Bus};
 use crate::sources::root::Root;
 use crate::units::Clock;
 use std::path::PathBuf;
@@ -28,8 +28,9 @@ pub(super) fn start(options: &Options, shared: &Arc<Shared>, readers: &Arc<Reade
     let library = options.library.clone();
     let use_nvml = options.use_nvml;
     let let_sleep = options.let_sleep;
+    let bus = Bus::default();
     let (shared, readers) = (Arc::clone(shared), Arc::clone(readers));
-    spawn("driver", move || Opener { root, library, use_nvml, let_sleep, shared, readers }.run());
+    spawn("driver", move || Opener { root, library, use_nvml, let_sleep, shared, readers, bus }.run());
 }
 
 struct Opener {
@@ -39,10 +40,11 @@ struct Opener {
     let_sleep: bool,
     shared: Arc<Shared>,
     readers: Arc<Readers>,
+    bus: Bus,
 }
 
 impl Opener {
-    fn run(&self) {
+    fn run(&mut self) {
         let caller = Caller::new(self.shared.clock);
         self.shared.put(|board| board.others.push(caller.slot()));
         let mut looks = 0;
@@ -71,8 +73,8 @@ impl Opener {
     }
 
     /// Reads what sysfs knows without any driver.
-    fn look_around(&self) -> Reading<Arc<str>> {
-        let pci = pci::scan(&self.root);
+    fn look_around(&mut self) -> Reading<Arc<str>> {
+        let pci = self.bus.scan(&self.root);
         let module = pci::module_version(&self.root);
         self.shared.put(|board| {
             if board.pci != pci || board.driver.module_version != module {
@@ -219,7 +221,7 @@ impl Opener {
 
     /// A driver that is loaded anew under us leaves every handle dead, and a GPU that comes back to the bus has
     /// new ones: begin again with a fresh process.
-    fn watch(&self, opened: &Reading<Arc<str>>) {
+    fn watch(&mut self, opened: &Reading<Arc<str>>) {
         let mut addresses = self.addresses();
         let mut idleness = Idleness::default();
         // One that did not fall asleep when it was let go is held awake by somebody else: that is tried once.

@@ -238,13 +238,18 @@ impl GpuReader {
             let at = self.now();
             self.put(|slot| slot.nvlinks = Some(Grouped { at, value }));
         }
+        let mut mode = None;
         if due(&mut self.due.health, now, SLOW, phase) {
             let value = self.device.health(&self.caller);
             let at = self.now();
+            mode = value.mig.as_ref().ok().copied();
             self.put(|slot| slot.health = Some(Grouped { at, value }));
         }
         if due(&mut self.due.mig, now, LAYOUT, phase) {
-            let value = self.device.mig(&self.caller);
+            let value = match mode {
+                Some(false) => Ok(self.device.mig_is_off()),
+                _ => self.device.mig(&self.caller),
+            };
             let at = self.now();
             self.put(|slot| slot.mig = Some(Grouped { at, value }));
         }

@@ -5,7 +5,7 @@ mod sudo;
 use super::clipboard::copy;
 use super::feed::{Command, Feed, FeedEvent};
 use super::hands::{Hands, HandsEvent};
-use super::keyboard::{next, ready};
+use super::keyboard::Keyboard;
 use super::last_resort::LastResort;
 use super::log::Log;
 use super::{bundle, demo};
@@ -14,7 +14,7 @@ use crate::terminal::{self, Guard, Screen};
 use crate::ui::{self, theme::Theme};
 use crate::units::{Clock, Mono};
 use color_eyre::eyre::{Context, Result};
-use crossterm::event::{Event, EventStream};
+use crossterm::event::Event;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::layout::Rect;
 use std::time::Duration;
@@ -100,14 +100,13 @@ impl Loop {
         }
         self.tick();
         self.draw(&mut screen)?;
-        let mut input = EventStream::new();
+        let mut input = Keyboard::new();
         let demand = self.state.demand();
         self.command(Command::Demand(demand));
         let mut feed_open = true;
         // What threads of their own have done: the screen never waits for a disk.
         let (done, mut told) = tokio::sync::mpsc::channel::<Message>(1);
         let mut look: Option<Look> = None;
-        let mut ahead: Option<Event> = None;
         // Since when there is something that the last frame does not show, and when that frame was drawn.
         let mut undrawn: Option<Mono> = None;
         let mut drawn = (self.clock.mono)();
@@ -120,7 +119,7 @@ impl Loop {
             let rest = FRAME.saturating_sub((self.clock.mono)().since(drawn));
             let woken = tokio::select! {
                 biased;
-                event = next(&mut input, &mut ahead) => Woken::Input(event),
+                event = input.next() => Woken::Input(event),
                 _ = signals.terminate.recv() => Woken::Leave,
                 _ = signals.hangup.recv() => Woken::Leave,
                 _ = signals.interrupt.recv() => Woken::Leave,
@@ -143,12 +142,10 @@ impl Loop {
                     if typed {
                         look = None;
                     }
-                    if typed && self.state.is_armed() {
-                        ahead = ready(&mut input).await;
-                    }
+                    let more = typed && self.state.is_armed() && input.has_more();
                     // Keys that come all at once are pasted, or were held up on the way.
-                    match &ahead {
-                        Some(Event::Key(_)) if typed => vec![Message::Hasty],
+                    match input.ahead() {
+                        Some(Event::Key(_)) if more => vec![Message::Hasty],
                         _ => self.input(&screen, &event),
                     }
                 }
@@ -202,7 +199,7 @@ impl Loop {
                                     said = hands.map_or_else(String::new, |hands| hands.sudo(&words));
                                 })?;
                             }
-                            input = EventStream::new();
+                            input = Keyboard::new();
                             self.tell(Message::SudoEnded { text: said })?;
                         }
                         other => {

@@ -7,6 +7,7 @@ pub use problem::no_driver_explanation;
 
 use super::root::Root;
 use crate::model::{Absence, PciDevice, Reading};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const DEVICES: &str = "/sys/bus/pci/devices";
@@ -20,11 +21,44 @@ const WIDTH_ALL_ONES: u32 = 0x3f;
 /// What the kernel says where a device has no link capability (`PCIE_LNK_WIDTH_UNKNOWN`).
 const WIDTH_UNKNOWN: u32 = 0xff;
 
+/// Of so many looks at the bus, one is at every device.
+const LOOKS: u32 = 12;
+
 /// The NVIDIA GPUs on the PCI bus, by address. Empty where there is no PCI bus.
 #[must_use]
 pub fn scan(root: &Root) -> Vec<PciDevice> {
-    let names = root.list(DEVICES).unwrap_or_default();
-    names.iter().filter_map(|address| device(root, address)).collect()
+    Bus::default().scan(root)
+}
+
+/// The bus, for looking at it again and again: a server has hundreds of devices that are no GPUs, and stay so.
+#[derive(Debug, Default)]
+pub struct Bus {
+    others: BTreeSet<String>,
+    looks: u32,
+}
+
+impl Bus {
+    /// As [`scan`]. What was something else at an address is looked at again at each twelfth time only.
+    pub fn scan(&mut self, root: &Root) -> Vec<PciDevice> {
+        let mut names = root.list(DEVICES).unwrap_or_default();
+        if self.looks.is_multiple_of(LOOKS) {
+            self.others.clear();
+        }
+        self.looks = self.looks.wrapping_add(1);
+        names.retain(|address| !self.others.contains(address));
+        let mut gpus = Vec::new();
+        for address in names {
+            match device(root, &address) {
+                Some(gpu) => gpus.push(gpu),
+                // One that cannot be read just now may be a GPU in the next moment.
+                None if root.read_value(&format!("{DEVICES}/{address}/vendor")).is_ok() => {
+                    self.others.insert(address);
+                }
+                None => {}
+            }
+        }
+        gpus
+    }
 }
 
 fn device(root: &Root, address: &str) -> Option<PciDevice> {

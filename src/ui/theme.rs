@@ -136,6 +136,13 @@ impl Theme {
         Style { fg, bg: look.bg, ..Style::default() }.add_modifier(look.modifiers)
     }
 
+    /// Whether the whole screen is painted: [`Role::Text`] is not just the terminal's own.
+    #[must_use]
+    pub fn paints(&self) -> bool {
+        let style = self.style(Role::Text);
+        style.bg.is_some() || style.fg != Some(Color::Reset) || !style.add_modifier.is_empty()
+    }
+
     /// What a role lays over something that is drawn: what it says nothing of stays as it is.
     #[must_use]
     pub fn over(&self, role: Role) -> Style {

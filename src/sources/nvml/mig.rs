@@ -40,9 +40,7 @@ impl Device {
     pub fn mig(&mut self, caller: &Caller) -> Reading<Vec<MigInstance>> {
         let (enabled, _) = mig_mode(&mut self.port, caller)?;
         if !enabled {
-            self.mig.gpm.clear();
-            self.laid_out((false, Vec::new()));
-            return Ok(Vec::new());
+            return Ok(self.mig_is_off());
         }
         let count = self.port.safe(caller, CallId::MigCount, SafeDevice::mig_device_count).and_then(real)?;
         let now = caller.now();
@@ -67,6 +65,13 @@ impl Device {
         self.mig.gpm.retain(|instance, _| shares.contains_key(instance));
         self.laid_out((true, instances.iter().map(|instance| instance.uuid.clone()).collect()));
         Ok(instances)
+    }
+
+    /// The instances of a device whose mode was just read, and is off: the driver is not asked again.
+    pub fn mig_is_off(&mut self) -> Vec<MigInstance> {
+        self.mig.gpm.clear();
+        self.laid_out((false, Vec::new()));
+        Vec::new()
     }
 
     /// What the device answers depends on how it is divided.

@@ -157,3 +157,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_no_gpu_is_looked_at_again_now_and_then() {
+    let machine = tempfile::tempdir().unwrap();
+    let root = Root::open(machine.path()).unwrap();
+    let put = |address: &str, vendor: &str| {
+        let device = machine.path().join("sys/bus/pci/devices").join(address);
+        std::fs::create_dir_all(&device).unwrap();
+        std::fs::write(device.join("vendor"), vendor).unwrap();
+        std::fs::write(device.join("class"), "0x030200\n").unwrap();
+    };
+    let mut bus = Bus::default();
+    let mut seen = || bus.scan(&root).iter().map(|device| device.address.to_string()).collect::<Vec<_>>();
+    put("0000:01:00.0", "0x8086\n");
+    put("0000:02:00.0", "0x10de\n");
+    assert_eq!(seen(), ["0000:02:00.0"]);
+    put("0000:03:00.0", "0x10de\n");
+    assert_eq!(seen(), ["0000:02:00.0", "0000:03:00.0"], "a new address is looked at at once");
+    std::fs::remove_dir_all(machine.path().join("sys/bus/pci/devices/0000:02:00.0")).unwrap();
+    assert_eq!(seen(), ["0000:03:00.0"]);
+    // Another device at an address that was no GPU's.
+    put("0000:01:00.0", "0x10de\n");
+    let looks = (0..LOOKS).position(|_| seen().len() == 2).unwrap();
+    assert_eq!(looks, LOOKS as usize - 3, "with the next look at everything");
+}

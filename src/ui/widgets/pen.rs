@@ -70,8 +70,24 @@ impl<'a> Pen<'a> {
         if y < area.y || y >= area.bottom() || x < area.x || x >= area.right() || columns == 0 {
             return x;
         }
-        let text = fitted(text, columns.min(area.right() - x));
+        let room = columns.min(area.right() - x);
+        if let Some(end) = self.plain(x, y, room, text, style) {
+            return end;
+        }
+        let text = fitted(text, room);
         self.buffer.set_stringn(x, y, printable(&text), usize::from(columns), style).0
+    }
+
+    /// Text of printable ASCII that fits, as nearly all is: a byte is a column there, and no graphemes are to be found.
+    fn plain(&mut self, x: u16, y: u16, room: u16, text: &str, style: Style) -> Option<u16> {
+        let columns = u16::try_from(text.len()).ok().filter(|columns| *columns <= room)?;
+        if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return None;
+        }
+        for (cell, byte) in self.cells(x, y, columns)?.iter_mut().zip(text.bytes()) {
+            cell.set_char(char::from(byte)).set_style(style);
+        }
+        Some(x + columns)
     }
 
     /// One cell.
@@ -86,14 +102,22 @@ impl<'a> Pen<'a> {
         let mut empty = Cell::EMPTY;
         empty.set_style(self.theme.style(role));
         let area = area.intersection(self.buffer.area);
-        if area.is_empty() {
-            return;
-        }
         for y in area.top()..area.bottom() {
-            let start = self.buffer.index_of(area.left(), y);
-            let row = self.buffer.content.get_mut(start..start + usize::from(area.width));
-            row.into_iter().for_each(|row| row.fill(empty.clone()));
+            if let Some(row) = self.cells(area.left(), y, area.width) {
+                row.fill(empty.clone());
+            }
         }
+    }
+
+    /// Cells of one row; `None` where they are not all in it.
+    fn cells(&mut self, x: u16, y: u16, columns: u16) -> Option<&mut [Cell]> {
+        let area = self.buffer.area;
+        let (row, column) = (y.checked_sub(area.y)?, x.checked_sub(area.x)?);
+        if row >= area.height || area.width.checked_sub(column)? < columns {
+            return None;
+        }
+        let start = usize::from(row) * usize::from(area.width) + usize::from(column);
+        self.buffer.content.get_mut(start..start + usize::from(columns))
     }
 
     /// Lays a role over what is written.
