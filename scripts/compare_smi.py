@@ -172,7 +172,8 @@ MOVING = [
     ("temperature.gpu", "live.temperature_celsius", 1, 0),
     ("temperature.memory", "live.memory_temperature_celsius", 1, 0),
     ("clocks.mem", "live.memory_clock_mhz", 1, 0),
-    ("clocks.gr", "live.graphics_clock_mhz", 1, 0),
+    # One clock drives both (no board since Kepler has a shader clock of its own), and its band is the SM clock's.
+    ("clocks.gr", "fast.sm_clock_mhz", 1, 0.06),
     ("clocks.video", "live.video_clock_mhz", 1, 0),
     ("memory.total", "live.memory_total_bytes", MIB, MIB),
     ("memory.used", "live.memory_used_bytes", MIB, MIB),

@@ -21,7 +21,6 @@ pub(super) fn start(root: &Root, shared: &Arc<Shared>) {
     let (root, shared) = (root.clone(), Arc::clone(shared));
     spawn("doctor", move || {
         let (mut whole, mut looked, mut refreshes) = (false, true, 0);
-        shared.next_round(0);
         loop {
             let read = (shared.clock.mono)();
             doctor::scan(&root, &mut |found| {

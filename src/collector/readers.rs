@@ -35,8 +35,12 @@ impl Readers {
         spawn(&format!("gpu {}", reader.place()), move || {
             reader.identify();
             reader.read();
-            if let Some(lead) = readers.pool().add(reader) {
-                readers.start(lead);
+            let lead = readers.pool().add(reader);
+            // Where no thread is to be had, this one does it.
+            if let Some(lead) = lead
+                && !readers.start(lead)
+            {
+                readers.follow(lead);
             }
         });
     }

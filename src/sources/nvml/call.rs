@@ -304,7 +304,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with a slot of its own. One per thread, or for what threads pass on: two threads in one slot would hide each other's calls.
+    /// A caller with a slot of its own. One per thread, or for what threads pass on: two threads in one slot would hide
+    /// each other's calls.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { slot: Arc::new(CallSlot::new()), clock }

@@ -42,7 +42,8 @@ impl UseWatcher {
         }
     }
 
-    /// Begins to look at `processes` unless a look is under way or none is due; gives what the last one found. Never blocks.
+    /// Begins to look at `processes` unless a look is under way or none is due; gives what the last one found. Never
+    /// blocks.
     pub fn poll(
         &mut self,
         processes: &[ProcessKey],
