@@ -320,7 +320,11 @@ impl Loop {
     fn draw(&self, screen: &mut Screen) -> Result<()> {
         let failed = "the terminal could not be written to";
         crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate).wrap_err(failed)?;
-        screen.draw(|frame| ui::render(&self.state, &self.theme, frame)).wrap_err(failed)?;
+        // What `Terminal::draw` does but for its end: the guard has hidden the cursor already, and a frame is one write.
+        screen.autoresize().wrap_err(failed)?;
+        ui::render(&self.state, &self.theme, &mut screen.get_frame());
+        screen.flush().wrap_err(failed)?;
+        screen.swap_buffers();
         crossterm::execute!(screen.backend_mut(), EndSynchronizedUpdate).wrap_err(failed)?;
         Ok(())
     }
