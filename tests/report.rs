@@ -78,6 +78,15 @@ fn text_says_how_old_the_numbers_of_a_lost_gpu_are() {
     // One of which nothing was ever read has no numbers to be old.
     let never = report::text(&with_a_lost_gpu(), &[]);
     assert!(never.contains(" lost ") && !never.contains(" old"), "{never}");
+    assert!(never.contains("GPU_IS_LOST (15)"), "by which code it was given up: {never}");
+}
+
+#[test]
+fn prometheus_says_by_which_code_a_gpu_was_given_up() {
+    let samples = parsed(&report::prometheus(&with_a_lost_gpu(), &[]));
+    let codes: Vec<(&str, f64)> =
+        samples["kgtop_gpu_refusal_code"].iter().map(|(labels, code)| (&*labels["gpu"], *code)).collect();
+    assert_eq!(codes, [("1", 15.0)], "none for a GPU that answers");
 }
 
 #[test]

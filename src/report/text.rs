@@ -2,6 +2,7 @@
 
 use super::{read, rfc3339};
 use crate::analysis::{Verdict, clock_events};
+use crate::model::nvml_code::code_words;
 use crate::model::{Absence, Gpu, GpuState, Process, Reading, Snapshot, known};
 use crate::units::{Megahertz, Percent, Watts, format_age, printable, printable_lines};
 use std::fmt::{Display, Write as _};
@@ -93,7 +94,8 @@ fn state(snapshot: &Snapshot, gpu: &Gpu) -> String {
 
 fn throttle(gpu: &Gpu) -> String {
     if gpu.state != GpuState::Ok {
-        return gpu.stuck.as_ref().map_or_else(|| "–".into(), |stuck| format!("stuck in {}", stuck.call));
+        let stuck = gpu.stuck.as_ref().map(|stuck| format!("stuck in {}", stuck.call));
+        return stuck.or_else(|| gpu.refusal.map(code_words)).unwrap_or_else(|| "–".into());
     }
     let decoded = read::clock_events(gpu)
         .map(|events| clock_events::decode(events.last, known(&gpu.info.supported_clock_events)));

@@ -162,7 +162,7 @@ pub(super) const DCGM: [Metric; 36] = [
 ];
 
 /// What dcgm-exporter lacks.
-pub(super) const OWN: [Metric; 9] = [
+pub(super) const OWN: [Metric; 10] = [
     (
         "kgtop_gpu_recovery_action",
         GAUGE,
@@ -182,7 +182,13 @@ pub(super) const OWN: [Metric; 9] = [
     ("kgtop_gpu_power_limit_watts", GAUGE, "The power limit that is enforced.", |gpu| {
         read::live(gpu, |live| &live.power_limit).ok().map(|watts| tenth(watts.0))
     }),
-    ("kgtop_gpu_temperature_margin_celsius", GAUGE, "Degrees left to the first slowdown.", |gpu| {
+    (
+        "kgtop_gpu_refusal_code",
+        GAUGE,
+        "NVML's return code by which the driver gave the GPU up; none while it answers.",
+        |gpu| gpu.refusal.map(f64::from),
+    ),
+    ("kgtop_gpu_temperature_margin_celsius", GAUGE, "Degrees left to T.Limit.", |gpu| {
         read::live(gpu, |live| &live.temperature_margin).ok().map(|value| tenth(value.0))
     }),
     ("kgtop_gpu_unattributed_memory_bytes", GAUGE, "Framebuffer in use that no process owns.", |gpu| {
