@@ -42,8 +42,9 @@ use std::time::Duration;
 /// a first query with persistence off takes a second or two per GPU), shorter than the 6 s of a GSP timeout.
 pub const STUCK_AFTER: Duration = Duration::from_secs(2);
 
-/// How long a tick waits for the GPU threads before it goes on without the slow ones.
-const TICK_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a tick waits for the GPUs before it goes on without those that are late: an eighth of the interval, between
+/// these two. In an interval of 10 s all GPUs read what is dear (55 ms each) in the same round.
+const TICK_PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
 
 /// How often to look for GPUs that wait behind another one, however long the interval.
 const RELIEVE_EVERY: Duration = Duration::from_secs(1);
@@ -103,7 +104,7 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
     let mut tick = Ticks::new(options.interval, clock);
     let mut sent = 0;
     loop {
-        wait_for_round(&shared, &readers, tick.round(), TICK_PATIENCE.min(options.interval / 2));
+        wait_for_round(&shared, &readers, tick.round(), patience(options.interval));
         for record in assembler.tick(&shared, tick.round()) {
             match &record {
                 Record::Sample(_) => {
@@ -129,6 +130,10 @@ pub fn run(options: &Options, clock: Clock, output: Box<dyn Write + Send>) -> ! 
         }
         shared.begin_round(round);
     }
+}
+
+fn patience(interval: Duration) -> Duration {
+    (interval / 8).clamp(TICK_PATIENCE.0, TICK_PATIENCE.1).min(interval / 2)
 }
 
 /// Waits for all that can be had of a round, and sees to it that no GPU waits behind one that does not answer.

@@ -66,7 +66,9 @@ pub(super) struct GpuSlot {
     pub(super) info: Option<GpuInfo>,
     /// Groups posted since the last tick.
     pub(super) pending: GpuSample,
-    /// Last round that its thread finished.
+    /// Last round of which the list of its processes is here.
+    pub(super) listed: u64,
+    /// Last round of which all is here.
     pub(super) round: u64,
     /// What its thread is calling right now.
     pub(super) call: Arc<CallSlot>,
@@ -81,11 +83,13 @@ pub(super) struct GpuSlot {
 impl Board {
     /// Whether all that can be expected of `round` is here.
     pub(super) fn complete(&self, round: u64, now: Mono) -> bool {
-        self.opened && self.lists_complete(round, now) && self.processes_round >= round
+        let read = |gpu: &GpuSlot| gpu.round >= round || stuck(&gpu.call, now).is_some();
+        self.opened && self.gpus.iter().all(read) && self.processes_round >= round
     }
 
+    /// Whether all process lists that can be expected of `round` are here.
     pub(super) fn lists_complete(&self, round: u64, now: Mono) -> bool {
-        self.gpus.iter().all(|gpu| gpu.round >= round || stuck(&gpu.call, now).is_some())
+        self.gpus.iter().all(|gpu| gpu.listed >= round || stuck(&gpu.call, now).is_some())
     }
 
     /// PIDs that hold a GPU, each once.

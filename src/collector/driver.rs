@@ -187,6 +187,7 @@ impl Opener {
                 refusal: device.refusal(),
                 ..GpuSample::new(device.id(), if device.is_lost() { GpuState::Lost } else { GpuState::Ok })
             },
+            listed: 0,
             round: 0,
             call: caller.slot(),
             throughput: None,
@@ -270,6 +271,7 @@ fn place_of(device: &PciDevice, left_closed: bool, clock: Clock) -> GpuSlot {
         pending: GpuSample::new(info.id(), state),
         info: Some(info),
         // No thread will ever post for it: every round is complete.
+        listed: u64::MAX,
         round: u64::MAX,
         call: Caller::new(clock).slot(),
         throughput: None,

@@ -37,7 +37,7 @@ struct Due {
 }
 
 impl Due {
-    /// All at once, except the slow ones, which wait for the second round so that the first sample comes early.
+    /// All at once.
     const fn from(now: Mono) -> Self {
         Self {
             gpm: now,
@@ -63,6 +63,8 @@ pub(super) struct GpuReader {
     band: FastBand,
     /// The last round it was read for.
     done: u64,
+    /// Of that round, what is dear was not read yet.
+    owes: bool,
     /// Another thread reads the counters, PCIe throughput among them.
     throughput: bool,
     /// How many requests to read what is seldom read were met.
@@ -87,6 +89,7 @@ impl GpuReader {
             due: Due::from((shared.clock.mono)()),
             band: FastBand::default(),
             done: 0,
+            owes: false,
             throughput: false,
             refreshes: 0,
         }
@@ -97,7 +100,17 @@ impl GpuReader {
         self.place
     }
 
-    /// What is read ten times a second; and if a round began, what is read then.
+    /// What is read first: what stays as it is, then a round. What is dear comes with the second sample.
+    pub(super) fn begin(&mut self) {
+        self.identify();
+        self.read();
+        if std::mem::take(&mut self.owes) {
+            self.end_round();
+            self.slow();
+        }
+    }
+
+    /// What is read ten times a second; and if a round began, what is cheap of what is read then.
     pub(super) fn read(&mut self) {
         self.caller.enter_thread();
         let round = self.shared.board().round;
@@ -111,17 +124,27 @@ impl GpuReader {
             self.band.push(self.device.fast_read(&self.caller));
             if round > self.done {
                 self.round(round);
+                self.owes = true;
             }
         }
         self.done = round;
+    }
+
+    /// The rest of the round that [`read`](Self::read) began: what is dear, for which the other GPUs' cheap groups need
+    /// not wait.
+    pub(super) fn read_rest(&mut self) {
+        if std::mem::take(&mut self.owes) {
+            self.caller.enter_thread();
+            self.slow();
+            self.end_round();
+        }
     }
 
     fn now(&self) -> Mono {
         (self.shared.clock.mono)()
     }
 
-    /// Reads what stays as it is.
-    pub(super) fn identify(&mut self) {
+    fn identify(&mut self) {
         let info = self.device.info(&self.caller);
         let id = self.device.id();
         self.shared.put(|board| {
@@ -133,11 +156,10 @@ impl GpuReader {
         });
     }
 
-    /// What is read once per interval. The cheap groups are posted first, so that a call that blocks further on
-    /// keeps nothing back.
+    /// What is read once per interval but for the slow groups. The cheap ones are posted first, so that a call that
+    /// blocks further on keeps nothing back.
     fn round(&mut self, round: u64) {
         let demand = self.shared.board().demand;
-        let first = round == 1;
         let fast = self.fast();
         let at = self.now();
         let live = self.device.live(&self.caller);
@@ -152,23 +174,23 @@ impl GpuReader {
             slot.processes = Some(Grouped { at, value: list });
             (slot.state, slot.refusal) = (state, refusal);
         });
-        self.shared.put(|board| {
+        self.shared.finish(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 slot.unreadable = unreadable;
                 slot.pids = pids;
+                slot.listed = round;
             }
         });
         if !self.device.is_lost() {
             self.on_demand(demand);
             self.buffers();
         }
-        // The first sample does not wait for the slow groups; they come with the second.
-        if !first && !self.device.is_lost() {
-            self.slow(demand);
-        }
+    }
+
+    fn end_round(&self) {
         self.shared.finish(|board| {
             if let Some(slot) = board.gpus.get_mut(self.place) {
-                slot.round = round;
+                slot.round = self.done;
             }
         });
     }
@@ -222,9 +244,15 @@ impl GpuReader {
         }
     }
 
-    fn slow(&mut self, demand: Demand) {
+    fn slow(&mut self) {
+        if self.device.is_lost() {
+            return;
+        }
         let now = self.now();
-        let refreshes = self.shared.board().refreshes;
+        let (demand, refreshes) = {
+            let board = self.shared.board();
+            (board.demand, board.refreshes)
+        };
         if refreshes != self.refreshes {
             self.refreshes = refreshes;
             (self.due.health, self.due.links, self.due.mig) = (now, now, now);
@@ -260,7 +288,7 @@ impl GpuReader {
             if let Some(slot) = board.gpus.get_mut(self.place) {
                 (slot.pending.state, slot.pending.refusal) = (GpuState::Lost, self.device.refusal());
                 slot.unreadable = None;
-                slot.round = round;
+                (slot.listed, slot.round) = (round, round);
             }
         });
     }

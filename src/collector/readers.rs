@@ -8,6 +8,7 @@ mod pool;
 use super::gpu::GpuReader;
 use super::shared::Shared;
 use super::writer::spawn;
+use crate::units::Mono;
 use pool::Pool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,8 +34,7 @@ impl Readers {
     pub(super) fn begin(self: &Arc<Self>, mut reader: GpuReader) {
         let readers = Arc::clone(self);
         spawn(&format!("gpu {}", reader.place()), move || {
-            reader.identify();
-            reader.read();
+            reader.begin();
             let lead = readers.pool().add(reader);
             // Where no thread is to be had, this one does it.
             if let Some(lead) = lead
@@ -47,8 +47,7 @@ impl Readers {
 
     /// Gives the GPUs that wait behind one that does not answer to a thread of their own.
     pub(super) fn relieve(self: &Arc<Self>) {
-        let now = (self.shared.clock.mono)();
-        let relieved = self.pool().relieve(now);
+        let relieved = self.pool().relieve(self.now());
         for (stuck, thread) in relieved {
             if !self.start(thread) {
                 // The machine is out of threads: they wait.
@@ -66,25 +65,34 @@ impl Readers {
         spawn("gpus", move || readers.follow(thread))
     }
 
-    /// Reads what is `thread`'s to read, for as long as there is something.
+    /// Reads what is `thread`'s to read, for as long as there is something: of all GPUs first what is cheap.
     fn follow(&self, thread: u64) {
-        let now = || (self.shared.clock.mono)();
-        let mut next = now();
+        let mut next = self.now();
         loop {
             let round = self.shared.board().round;
-            let mut from = 0;
-            loop {
-                let taken = self.pool().take(from, thread, now());
-                let Some((place, mut reader)) = taken else { break };
-                reader.read();
-                self.pool().give_back(place, reader, now());
-                from = place + 1;
-            }
+            self.each(thread, GpuReader::read);
+            self.each(thread, GpuReader::read_rest);
             if !self.pool().needs(thread) {
                 return;
             }
-            next = next.plus(FAST).max(now());
+            next = next.plus(FAST).max(self.now());
             self.shared.round_or_deadline(round, next);
         }
+    }
+
+    /// Does something with each GPU that is `thread`'s to read.
+    fn each(&self, thread: u64, read: fn(&mut GpuReader)) {
+        let mut from = 0;
+        loop {
+            let taken = self.pool().take(from, thread, self.now());
+            let Some((place, mut reader)) = taken else { return };
+            read(&mut reader);
+            self.pool().give_back(place, reader, self.now());
+            from = place + 1;
+        }
+    }
+
+    fn now(&self) -> Mono {
+        (self.shared.clock.mono)()
     }
 }

@@ -200,6 +200,10 @@ impl Loop {
                                 })?;
                             }
                             input = Keyboard::new();
+                            // It may have been resized while nobody read its events.
+                            if let Ok(size) = screen.size() {
+                                self.tell(Message::Resize(size.width, size.height))?;
+                            }
                             self.tell(Message::SudoEnded { text: said })?;
                         }
                         other => {

@@ -45,13 +45,15 @@ impl Bus {
             self.others.clear();
         }
         self.looks = self.looks.wrapping_add(1);
+        // Whatever comes where something was taken out is new.
+        self.others.retain(|address| names.contains(address));
         names.retain(|address| !self.others.contains(address));
         let mut gpus = Vec::new();
         for address in names {
             match device(root, &address) {
                 Some(gpu) => gpus.push(gpu),
                 // One that cannot be read just now may be a GPU in the next moment.
-                None if root.read_value(&format!("{DEVICES}/{address}/vendor")).is_ok() => {
+                None if ["vendor", "class"].iter().all(|name| is_readable(root, &address, name)) => {
                     self.others.insert(address);
                 }
                 None => {}
@@ -59,6 +61,10 @@ impl Bus {
         }
         gpus
     }
+}
+
+fn is_readable(root: &Root, address: &str, name: &str) -> bool {
+    root.read_value(&format!("{DEVICES}/{address}/{name}")).is_ok()
 }
 
 fn device(root: &Root, address: &str) -> Option<PciDevice> {
