@@ -9,11 +9,10 @@ started (found through its children and, since a collector leads a session of it
 the terminal. "@" before a command runs it without a terminal (for a bare loop of driver calls). The keys of
 NAME[keys]=COMMAND are typed in the middle of the settling time.
 """
-import argparse
 import sys
 import time
 
-from monitors import Monitor, cpu, pss, tree
+from monitors import Monitor, cpu, named, parser, pss, tree
 
 
 def measure(name, command, keys, options):
@@ -44,22 +43,9 @@ def measure(name, command, keys, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--settle", type=float, default=5)
-    parser.add_argument("--size", default="160x50", help="columns x rows")
-    parser.add_argument("commands", nargs="+", metavar="NAME=COMMAND")
-    options = parser.parse_args()
-    well = True
-    for item in options.commands:
-        name, _, command = item.partition("=")
-        keys = ""
-        if name.endswith("]"):
-            name, _, keys = name[:-1].partition("[")
-        if not command:
-            sys.exit(f"{item}: NAME=COMMAND is wanted")
-        well &= measure(name, command, keys, options)
-    sys.exit(0 if well else 1)
+    options = parser(__doc__, 60, 5).parse_args()
+    well = [measure(*each, options) for each in named(options.commands)]
+    sys.exit(0 if all(well) else 1)
 
 
 if __name__ == "__main__":

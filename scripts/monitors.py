@@ -1,4 +1,5 @@
 """What the measuring scripts share: a command in a pseudo-terminal, what it and its children cost, and its end."""
+import argparse
 import fcntl
 import os
 import pty
@@ -6,12 +7,35 @@ import select
 import shlex
 import signal
 import struct
+import sys
 import termios
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 # A monitor that has not left this long after it was asked to is killed.
 PATIENCE = 2.0
+
+
+def parser(description, seconds, settle):
+    """The arguments that the scripts have in common; the commands are read by `named`."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--seconds", type=float, default=seconds)
+    made.add_argument("--settle", type=float, default=settle)
+    made.add_argument("--size", default="160x50", help="columns x rows")
+    made.add_argument("commands", nargs="+", metavar="NAME=COMMAND")
+    return made
+
+
+def named(commands):
+    """NAME, COMMAND and the keys of each NAME[keys]=COMMAND."""
+    for item in commands:
+        name, _, command = item.partition("=")
+        keys = ""
+        if name.endswith("]"):
+            name, _, keys = name[:-1].partition("[")
+        if not command:
+            sys.exit(f"{item}: NAME=COMMAND is wanted")
+        yield name, command, keys
 
 
 class Monitor:

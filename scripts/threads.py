@@ -3,16 +3,13 @@
 
     scripts/threads.py [--seconds 30] [--settle 8] [--size 160x50] NAME=COMMAND [NAME=COMMAND ...]
 
-Commands are those of measure.py. Threads of the same name are added up, those that came and went within the window
-under "ended" (their process counts them, no thread does).
+Commands are those of measure.py. Threads of the same name are added up; those that came and went within the window
+are in the sum by ticks alone (their process counts them).
 """
-import argparse
 import os
 import time
 
-from monitors import Monitor, stat, tree
-
-TICK = os.sysconf("SC_CLK_TCK")
+from monitors import TICK, Monitor, named, parser, stat, tree
 
 
 def threads(root):
@@ -62,18 +59,9 @@ def show(name, command, keys, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--settle", type=float, default=8)
-    parser.add_argument("--size", default="160x50", help="columns x rows")
-    parser.add_argument("commands", nargs="+", metavar="NAME=COMMAND")
-    options = parser.parse_args()
-    for item in options.commands:
-        name, _, command = item.partition("=")
-        keys = ""
-        if name.endswith("]"):
-            name, _, keys = name[:-1].partition("[")
-        show(name, command, keys, options)
+    options = parser(__doc__, 30, 8).parse_args()
+    for each in named(options.commands):
+        show(*each, options)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,34 @@ fn replays_come_from_the_slow_group_and_link_errors_from_the_looks_at_the_links(
 }
 
 #[test]
+fn a_gpu_without_link_counters_has_no_error_rate_and_not_one_of_zero() {
+    let link = |replays: u64, crc: Reading<u64>| NvLink {
+        link: 0,
+        active: Ok(true),
+        remote_type: Ok(2),
+        remote_pci: Err(Absence::NotSupported),
+        replay_errors: Ok(replays),
+        recovery_errors: Err(Absence::NotSupported),
+        crc_errors: crc,
+    };
+    let rate = |first: Vec<NvLink>, second: Vec<NvLink>| {
+        let read = |seconds: f64, links: Vec<NvLink>| GpuSample {
+            nvlinks: Some(Grouped { at: at(seconds), value: links }),
+            ..gpu()
+        };
+        let mut fold = deriver();
+        push(&mut fold, sample(0.0, vec![read(0.0, first)]));
+        push(&mut fold, sample(10.0, vec![read(10.0, second)])).gpus[0].rates.nvlink_errors.clone()
+    };
+    assert_eq!(rate(vec![], vec![]), Err(Absence::NotSupported), "no links at all");
+    let (old, new) = (link(5, Err(Absence::NotSupported)), link(25, Err(Absence::NotSupported)));
+    assert_eq!(rate(vec![old], vec![new]), Ok(2.0), "what it does not count is left out");
+    // A counter that was not read before says nothing of when its errors came.
+    let (old, new) = (link(5, Err(Absence::NotRequested)), link(5, Ok(1_000)));
+    assert_eq!(rate(vec![old], vec![new]), Ok(0.0));
+}
+
+#[test]
 fn a_step_of_the_wall_clock_changes_no_rate_and_no_window() {
     let run = |step: i64| {
         let mut fold = deriver();

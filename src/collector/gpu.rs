@@ -21,9 +21,6 @@ const LAYOUT: Duration = Duration::from_secs(10);
 /// The demand groups are read at most this often, however short the interval.
 const DEMAND_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// The phase of the groups that all GPUs read in the same rounds.
-const AT_ONCE: Duration = Duration::ZERO;
-
 /// When each tier is due next.
 struct Due {
     gpm: Mono,
@@ -203,7 +200,7 @@ impl GpuReader {
         let now = self.now();
         let shown = self.shared.interval.max(DEMAND_AT_LEAST);
         let pace = |wanted: bool| if wanted { shown } else { HIDDEN.max(shown) };
-        if due(&mut self.due.gpm, now, pace(demand.gpm), AT_ONCE)
+        if due(&mut self.due.gpm, now, pace(demand.gpm))
             && let Some(gpm) = self.device.gpm(&self.caller, now)
         {
             let missing = gpm.pcie_rx == Err(Absence::NotSupported);
@@ -212,13 +209,12 @@ impl GpuReader {
                 self.start_throughput();
             }
         }
-        if !(self.throughput && demand.pcie_throughput)
-            && due(&mut self.due.counters, now, HIDDEN.max(shown), AT_ONCE)
+        if !(self.throughput && demand.pcie_throughput) && due(&mut self.due.counters, now, HIDDEN.max(shown))
         {
             let counters = self.device.counters(&self.caller, false);
             self.put(|slot| slot.counters = Some(Grouped { at: now, value: counters }));
         }
-        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization), AT_ONCE) {
+        if due(&mut self.due.process_utilization, now, pace(demand.process_utilization)) {
             let value = self.device.process_utilization(&self.caller);
             self.put(|slot| slot.process_utilization = Some(Grouped { at: now, value }));
         }
@@ -235,9 +231,9 @@ impl GpuReader {
 
     fn buffers(&mut self) {
         let now = self.now();
-        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval), AT_ONCE);
+        let power = due(&mut self.due.power_buffer, now, POWER_BUFFER.max(self.shared.interval));
         let utilization =
-            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval), AT_ONCE);
+            due(&mut self.due.utilization_buffer, now, UTILIZATION_BUFFER.max(self.shared.interval));
         if power || utilization {
             let value = self.device.buffers(&self.caller, power, utilization);
             self.put(|slot| slot.buffers = Some(Grouped { at: now, value }));
@@ -261,19 +257,19 @@ impl GpuReader {
         let pace = if demand.links { SLOW } else { SLOW * 6 };
         // These are dear: the GPUs read them in different seconds.
         let phase = Duration::from_secs(self.place as u64 % SLOW.as_secs());
-        if due(&mut self.due.links, now, pace, phase) {
+        if due_in_phase(&mut self.due.links, now, pace, phase) {
             let value = self.device.nvlinks(&self.caller);
             let at = self.now();
             self.put(|slot| slot.nvlinks = Some(Grouped { at, value }));
         }
         let mut mode = None;
-        if due(&mut self.due.health, now, SLOW, phase) {
+        if due_in_phase(&mut self.due.health, now, SLOW, phase) {
             let value = self.device.health(&self.caller);
             let at = self.now();
             mode = value.mig.as_ref().ok().copied();
             self.put(|slot| slot.health = Some(Grouped { at, value }));
         }
-        if due(&mut self.due.mig, now, LAYOUT, phase) {
+        if due_in_phase(&mut self.due.mig, now, LAYOUT, phase) {
             let value = match mode {
                 Some(false) => Ok(self.device.mig_is_off()),
                 _ => self.device.mig(&self.caller),
@@ -325,9 +321,14 @@ fn follow_throughput(place: usize, index: u32, session: Session, shared: &Shared
     }
 }
 
-/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do, and
-/// `phase` beyond it: the first tick comes at once, and the second must not be too early for every group.
-fn due(when: &mut Mono, now: Mono, pace: Duration, phase: Duration) -> bool {
+/// Whether `when` has come; if so, it moves to the next whole multiple of `pace` on the clock, as the ticks do: the
+/// first tick comes at once, and the second must not be too early for every group.
+fn due(when: &mut Mono, now: Mono, pace: Duration) -> bool {
+    due_in_phase(when, now, pace, Duration::ZERO)
+}
+
+/// The same, `phase` after each whole multiple.
+fn due_in_phase(when: &mut Mono, now: Mono, pace: Duration, phase: Duration) -> bool {
     // One that waits for longer than its pace was hidden until now.
     if now < *when && when.since(now) <= pace {
         return false;
@@ -347,11 +348,11 @@ mod tests {
     fn a_group_is_due_at_whole_multiples_of_its_pace() {
         let second = Duration::from_secs(1);
         let mut when = Mono(0);
-        assert!(due(&mut when, Mono(7_300_000), second, AT_ONCE), "at once");
-        assert!(!due(&mut when, Mono(7_900_000), second, AT_ONCE));
-        assert!(due(&mut when, Mono(8_000_040), second, AT_ONCE), "with the next tick");
-        assert!(!due(&mut when, Mono(8_999_999), second, AT_ONCE));
-        assert!(due(&mut when, Mono(9_000_001), second, AT_ONCE));
+        assert!(due(&mut when, Mono(7_300_000), second), "at once");
+        assert!(!due(&mut when, Mono(7_900_000), second));
+        assert!(due(&mut when, Mono(8_000_040), second), "with the next tick");
+        assert!(!due(&mut when, Mono(8_999_999), second));
+        assert!(due(&mut when, Mono(9_000_001), second));
     }
 
     #[test]
@@ -360,7 +361,7 @@ mod tests {
         let mut whens = [Mono(0); 3];
         for (place, when) in whens.iter_mut().enumerate() {
             let phase = Duration::from_secs(place as u64);
-            assert!(due(when, Mono(20_004_000), pace, phase), "the first time all at once");
+            assert!(due_in_phase(when, Mono(20_004_000), pace, phase), "the first time all at once");
         }
         assert_eq!(whens, [Mono(30_000_000), Mono(21_000_000), Mono(22_000_000)]);
     }
@@ -369,9 +370,9 @@ mod tests {
     fn what_was_hidden_is_due_when_it_is_shown() {
         let (shown, hidden) = (Duration::from_secs(10), Duration::from_secs(60));
         let mut when = Mono(0);
-        assert!(due(&mut when, Mono(61_000_000), hidden, AT_ONCE));
-        assert!(!due(&mut when, Mono(75_000_000), hidden, AT_ONCE));
-        assert!(due(&mut when, Mono(75_000_001), shown, AT_ONCE), "it would have been due at 120 s");
-        assert!(!due(&mut when, Mono(79_000_000), shown, AT_ONCE));
+        assert!(due(&mut when, Mono(61_000_000), hidden));
+        assert!(!due(&mut when, Mono(75_000_000), hidden));
+        assert!(due(&mut when, Mono(75_000_001), shown), "it would have been due at 120 s");
+        assert!(!due(&mut when, Mono(79_000_000), shown));
     }
 }

@@ -66,8 +66,7 @@ fn follow(root: &Root, folders: Vec<String>, shared: &Shared) {
             shared.round_or_deadline(round, now.plus(LOOK_SOON))
         } else {
             let shown = |board: &Board| board.demand.storage || board.demand.process_utilization;
-            shared.wait_until(|board| if shown(board) { Mono(0) } else { now.plus(HIDDEN) });
-            shared.next_round_if(round, shown)
+            shared.next_look(round, shown, now.plus(HIDDEN))
         };
         let now = (shared.clock.mono)();
         let scanned = scanner.poll(now);

@@ -119,8 +119,9 @@ impl Shared {
         board.round
     }
 
-    /// The same if something is `shown`; gives the round of now at once if it is not.
-    pub(super) fn next_round_if(&self, done: u64, shown: impl Fn(&Board) -> bool) -> u64 {
+    /// The same while something is `shown`, and until `hidden` while it is not.
+    pub(super) fn next_look(&self, done: u64, shown: fn(&Board) -> bool, hidden: Mono) -> u64 {
+        self.wait_until(|board| if shown(board) { Mono(0) } else { hidden });
         let board = self.board();
         let waits = |board: &mut Board| shown(board) && board.round <= done;
         self.began.wait_while(board, waits).unwrap_or_else(PoisonError::into_inner).round

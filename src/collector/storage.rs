@@ -74,7 +74,6 @@ fn follow_kernel(root: &Root, shared: &Shared) {
     let mut zfs = ZfsReader::new(root.clone());
     let mut disks = DiskReader::new(root.clone());
     let mut before: Option<(Mono, u64)> = None;
-    let mut known = None;
     let mut round = 0;
     loop {
         let kernel = zfs.read();
@@ -95,13 +94,15 @@ fn follow_kernel(root: &Root, shared: &Shared) {
             board.storage.pending.kernel = Some(Grouped { at, value: kernel });
             board.storage.pending.disks = Some(Grouped { at, value: counters });
         });
-        if known.as_ref() != Some(&pools) {
+        let news = {
+            let board = shared.board();
+            !board.storage.read || board.storage.pools != pools
+        };
+        if news {
             // Whoever runs the tools asks about a pool that changed at once.
-            shared.ask(|board| (board.storage.read, board.storage.pools) = (true, pools.clone()));
-            known = Some(pools);
+            shared.ask(|board| (board.storage.read, board.storage.pools) = (true, pools));
         }
-        shared.wait_until(|board| if board.demand.storage { Mono(0) } else { at.plus(HIDDEN) });
-        round = shared.next_round_if(round, |board| board.demand.storage);
+        round = shared.next_look(round, |board| board.demand.storage, at.plus(HIDDEN));
     }
 }
 

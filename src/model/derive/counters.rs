@@ -127,14 +127,20 @@ pub(super) fn replay_rate(before: &Grouped<Health>, after: &Grouped<Health>) -> 
 }
 
 /// NVLink errors of all links per second, between two looks at the links: the slow group only repeats what a look found.
+/// Counted are the counters that both looks have. A GPU without any has no rate, and not one of zero.
 pub(super) fn link_error_rate(before: &Grouped<Vec<NvLink>>, after: &Grouped<Vec<NvLink>>) -> Reading<f32> {
-    let errors = |links: &[NvLink]| -> Reading<u64> {
-        let kinds =
-            links.iter().flat_map(|link| [&link.replay_errors, &link.recovery_errors, &link.crc_errors]);
-        kinds.cloned().try_fold(0_u64, |total, errors| Ok(total.saturating_add(errors?)))
-    };
     let seconds = after.at.since(before.at).as_secs_f64();
-    per_second(&errors(&before.value), &errors(&after.value), seconds).map(|rate| rate as f32)
+    let kinds =
+        |link: &NvLink| [&link.replay_errors, &link.recovery_errors, &link.crc_errors].map(Clone::clone);
+    let is_missing =
+        |count: &Reading<u64>| matches!(count, Err(Absence::NotSupported | Absence::NotRequested));
+    let mut rate = Err(Absence::NotSupported);
+    for (old, new) in before.value.iter().flat_map(kinds).zip(after.value.iter().flat_map(kinds)) {
+        if !is_missing(&old) && !is_missing(&new) {
+            rate = Ok(rate.unwrap_or(0.0) + per_second(&old, &new, seconds)?);
+        }
+    }
+    rate.map(|rate| rate as f32)
 }
 
 /// The rise of a counter per second. A counter that fell was restarted: nothing can be said of that interval.

@@ -17,8 +17,8 @@ const FIELD_MEMORY_TEMPERATURE: u32 = 82;
 /// What the driver recommends.
 const FIELD_RECOVERY_ACTION: u32 = 230;
 /// The margin costs 0.5 to 0.75 ms, as much as all the rest of the group several times over: it is read anew when the
-/// temperature moved by more than [`DRIFT`], and else after this long. A little less than the 5 s that it may be old, as no reading
-/// comes exactly on time.
+/// temperature moved by more than [`DRIFT`], and else after this long. A little less than the 5 s that it may be old,
+/// as no reading comes exactly on time.
 const MARGIN_KEPT: Duration = Duration::from_millis(4_500);
 /// Under load a temperature goes up and down by a degree from second to second. Far from the limit that is no news;
 /// at [`NEAR`] it each degree is.
